@@ -1,0 +1,108 @@
+package verifier
+
+import (
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/rsa"
+	"crypto/x509"
+	"errors"
+	"fmt"
+
+	"github.com/sekisho-dev/sekisho/attest"
+)
+
+// Resolve finds, for each signature of an envelope, the key that made it: a key
+// of the trust root, or one presented with it. Key ids are not looked at; they
+// are hints, and lie. Signatures by nobody known are passed over so long as there
+// is another. The result has one record for each signature that can be logged,
+// in the envelope's order, and each key once.
+//
+// Errors: [ErrNoTransparency] for a signature that came with a short-lived
+// certificate and nothing that proves when it was made; [attest.ErrNotLoggable];
+// [ErrUnknownKey].
+func (t *TrustRoot) Resolve(e *attest.Envelope, presented ...crypto.PublicKey) ([]*attest.Record, error) {
+	if len(e.Signatures) == 0 {
+		return nil, fmt.Errorf("%w: the envelope has no signatures", ErrSignature)
+	}
+	candidates := t.allKeys()
+	for _, public := range presented {
+		spki, err := x509.MarshalPKIXPublicKey(public)
+		if err != nil {
+			return nil, fmt.Errorf("%w: presented key: %w", ErrUnknownKey, err)
+		}
+		candidates = append(candidates, key{id: attest.SHA256(spki).Hex(), public: public, spki: spki})
+	}
+	pae := attest.PAE(e.PayloadType, e.Payload)
+	var records []*attest.Record
+	var refused error
+	seen := map[string]bool{}
+	for _, sig := range e.Signatures {
+		k := made(candidates, pae, sig.Sig)
+		switch {
+		case k == nil && sig.Certificate != "":
+			refused = errors.Join(refused, fmt.Errorf("%w: signed with a short-lived certificate, and nothing here proves when; post the Sigstore bundle instead of the bare envelope", ErrNoTransparency))
+			continue
+		case k == nil || seen[k.id]:
+			continue
+		}
+		seen[k.id] = true
+		details, err := attest.KeyDetailsOf(k.public)
+		if err != nil {
+			refused = errors.Join(refused, err)
+			continue
+		}
+		sig.Certificate = ""
+		records = append(records, &attest.Record{PayloadType: e.PayloadType, Signature: sig, KeyDetails: details, PublicKey: k.spki})
+	}
+	switch {
+	case len(records) > 0:
+		return records, nil
+	case refused != nil:
+		return nil, refused
+	}
+	return nil, fmt.Errorf("%w: none of the %d signatures verifies under a key of trust root version %d or one presented with it; pass --public-key, or add the signer to the trust root", ErrUnknownKey, len(e.Signatures), t.Version())
+}
+
+// allKeys returns every key that the trust root names.
+func (t *TrustRoot) allKeys() []key {
+	var all []key
+	for _, s := range t.signers {
+		all = append(all, s.keys...)
+	}
+	return append(append(all, t.roots.keys...), t.policy.keys...)
+}
+
+// made returns the key that made a signature over a message, if it is among them.
+func made(keys []key, message, sig []byte) *key {
+	for i := range keys {
+		if verifyMessage(keys[i].public, message, sig) {
+			return &keys[i]
+		}
+	}
+	return nil
+}
+
+// verifyMessage verifies a signature by the one algorithm that the key fixes.
+func verifyMessage(public crypto.PublicKey, message, sig []byte) bool {
+	if k, ok := public.(ed25519.PublicKey); ok {
+		return ed25519.Verify(k, message, sig)
+	}
+	details, err := attest.KeyDetailsOf(public)
+	if err != nil {
+		return false
+	}
+	h := details.Hash().New()
+	h.Write(message)
+	return verifyDigest(public, details, h.Sum(nil), sig)
+}
+
+func verifyDigest(public crypto.PublicKey, details attest.KeyDetails, digest, sig []byte) bool {
+	switch k := public.(type) {
+	case *ecdsa.PublicKey:
+		return ecdsa.VerifyASN1(k, digest, sig)
+	case *rsa.PublicKey:
+		return rsa.VerifyPKCS1v15(k, details.Hash(), digest, sig) == nil
+	}
+	return false
+}

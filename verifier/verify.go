@@ -1,0 +1,232 @@
+package verifier
+
+import (
+	"bytes"
+	"crypto"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/sigstore/sigstore-go/pkg/fulcio/certificate"
+	"github.com/sigstore/sigstore-go/pkg/verify"
+
+	"github.com/sekisho-dev/sekisho/attest"
+)
+
+// Verify is the mathematics that a registration has to pass: the signature over
+// the statement's bytes verifies under the record's key or certificate; a
+// certificate verifies, with its evidence, under one of the trust root's
+// Sigstore roots, at the time of signing; and a log entry that came along is of
+// this very signature. For a bundle that names no key, the key is looked for in
+// the trust root and put into the record.
+//
+// The error wraps one of this package's sentinels, or attest's for a payload
+// that is no statement.
+func (t *TrustRoot) Verify(rec *attest.Record, payload []byte) (*Facts, error) {
+	if rec.Bundle != nil && len(rec.Certificate) == 0 && len(rec.PublicKey) == 0 {
+		records, err := t.Resolve(rec.Envelope(payload))
+		if err != nil {
+			return nil, err
+		}
+		rec.PublicKey, rec.KeyDetails = records[0].PublicKey, records[0].KeyDetails
+	}
+	f, untrusted, err := t.verify(rec, payload)
+	if err != nil {
+		return nil, err
+	}
+	if len(rec.Certificate) > 0 && len(f.verifiedUnder) == 0 {
+		return nil, untrusted
+	}
+	return f, nil
+}
+
+// Reverify is the mathematics of what the log holds already. It differs from
+// Verify where the trust root has changed since: a certificate whose Sigstore
+// root is no longer named makes facts that nobody will believe, and no error.
+func (t *TrustRoot) Reverify(rec *attest.Record, payload []byte) (*Facts, error) {
+	f, _, err := t.verify(rec, payload)
+	return f, err
+}
+
+// verify returns what is proven. untrusted says why a certificate verified
+// under none of the roots.
+func (t *TrustRoot) verify(rec *attest.Record, payload []byte) (f *Facts, untrusted, err error) {
+	if d := attest.SHA256(payload); rec.PayloadDigest != d || rec.PayloadSize != int64(len(payload)) {
+		return nil, nil, fmt.Errorf("%w: the payload is not the record's", ErrSignature)
+	}
+	envelope := rec.Envelope(payload)
+	statement, err := envelope.Statement()
+	if err != nil {
+		return nil, nil, err
+	}
+	public, spki, err := material(rec)
+	if err != nil {
+		return nil, nil, err
+	}
+	leaf, err := rec.Leaf(payload)
+	if err != nil {
+		return nil, nil, err
+	}
+	if !verifyDigest(public, rec.KeyDetails, leaf.Digest, rec.Signature.Sig) {
+		return nil, nil, fmt.Errorf("%w over this statement", ErrSignature)
+	}
+	f = &Facts{attestation: envelope.Digest(), payload: rec.PayloadDigest, keyID: attest.SHA256(spki).Hex()}
+	if err := f.claims(statement); err != nil {
+		return nil, nil, err
+	}
+	if rec.Bundle != nil {
+		if untrusted, err = t.verifyBundle(f, rec, payload); err != nil {
+			return nil, nil, err
+		}
+	} else if len(rec.Certificate) > 0 {
+		return nil, nil, fmt.Errorf("%w: a certificate without its bundle", ErrNoTransparency)
+	}
+	f.proven = append(f.proven, t.timestamps(rec)...)
+	return f, untrusted, nil
+}
+
+// material returns the key that verifies a record's signature. The details in
+// the record must be those of the key: they fix the hash.
+func material(rec *attest.Record) (crypto.PublicKey, []byte, error) {
+	var (
+		public crypto.PublicKey
+		spki   = rec.PublicKey
+		err    error
+	)
+	if len(rec.Certificate) > 0 {
+		cert, perr := x509.ParseCertificate(rec.Certificate)
+		if perr != nil {
+			return nil, nil, fmt.Errorf("%w: certificate: %w", ErrSignature, perr)
+		}
+		public, spki = cert.PublicKey, cert.RawSubjectPublicKeyInfo
+	} else if public, err = x509.ParsePKIXPublicKey(spki); err != nil {
+		return nil, nil, fmt.Errorf("%w: public key: %w", ErrSignature, err)
+	}
+	details, err := attest.KeyDetailsOf(public)
+	if err != nil {
+		return nil, nil, err
+	}
+	if details != rec.KeyDetails {
+		return nil, nil, fmt.Errorf("%w: the key is a %s, and the record says %s", ErrSignature, details, rec.KeyDetails)
+	}
+	return public, spki, nil
+}
+
+// verifyBundle adds what a bundle's own evidence proves under each Sigstore root.
+func (t *TrustRoot) verifyBundle(f *Facts, rec *attest.Record, payload []byte) (untrusted, err error) {
+	o, err := readOutline(rec.Bundle)
+	if err != nil {
+		return nil, err
+	}
+	inner, err := attest.ParseEnvelope(o.Envelope)
+	if err != nil {
+		return nil, err
+	}
+	if len(inner.Signatures) != 1 || !bytes.Equal(inner.Payload, payload) || !bytes.Equal(inner.Signatures[0].Sig, rec.Signature.Sig) || inner.PayloadType != rec.PayloadType {
+		return nil, fmt.Errorf("%w: the bundle holds another envelope than the record", ErrSignature)
+	}
+	for i := range o.Material.Entries {
+		if err := entryMatches(&o.Material.Entries[i], rec, payload); err != nil {
+			return nil, err
+		}
+	}
+	if len(rec.Certificate) > 0 {
+		leaf, err := o.leaf()
+		if err != nil {
+			return nil, err
+		}
+		if !bytes.Equal(leaf.Raw, rec.Certificate) {
+			return nil, fmt.Errorf("%w: the bundle holds another certificate than the record", ErrSignature)
+		}
+		if err := o.provesTime(); err != nil {
+			return nil, err
+		}
+	}
+	b, err := load(rec.Bundle)
+	if err != nil {
+		return nil, err
+	}
+	var why []error
+	for i := range t.sigstore {
+		r := &t.sigstore[i]
+		result, err := r.verify(b, rec)
+		if err != nil {
+			why = append(why, fmt.Errorf("%s: %w", r.name, err))
+			continue
+		}
+		f.verifiedUnder = append(f.verifiedUnder, string(r.digest))
+		for _, ts := range result.VerifiedTimestamps {
+			f.proven = append(f.proven, ProvenTime{string(r.digest), ts.Timestamp.UTC()})
+		}
+		f.certified(result)
+	}
+	if len(why) == 0 {
+		why = append(why, errors.New("the trust root names none"))
+	}
+	return fmt.Errorf("%w: %w", ErrUntrustedRoot, errors.Join(why...)), nil
+}
+
+// provesTime reports whether anything in the bundle could prove when it was
+// signed: a timestamp, or a log's signed promise. A log's proof alone cannot,
+// because the time beside it is not signed (CVE-2026-48816).
+func (o *outline) provesTime() error {
+	if o.Material.Timestamps != nil && len(o.Material.Timestamps.RFC3161) > 0 {
+		return nil
+	}
+	for _, e := range o.Material.Entries {
+		if e.InclusionPromise != nil {
+			return nil
+		}
+	}
+	if len(o.Material.Entries) == 0 {
+		return fmt.Errorf("%w: a short-lived certificate with neither a log entry nor a timestamp", ErrNoTransparency)
+	}
+	return fmt.Errorf("%w: neither a timestamp nor a log's signed promise says when the certificate signed", ErrNoTrustedTime)
+}
+
+// verify verifies a bundle under one Sigstore root, used whole. Who signed is not
+// asked here.
+func (r *sigstoreRoot) verify(b verify.SignedEntity, rec *attest.Record) (result *verify.VerificationResult, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("verifying panicked: %v", p)
+		}
+	}()
+	v, policy := r.verifier, verify.NewPolicy(verify.WithoutArtifactUnsafe(), verify.WithoutIdentitiesUnsafe())
+	if len(rec.Certificate) == 0 {
+		if v, err = r.withKey(rec); err != nil {
+			return nil, err
+		}
+		policy = verify.NewPolicy(verify.WithoutArtifactUnsafe(), verify.WithKey())
+	}
+	return v.Verify(b, policy)
+}
+
+// withKey returns a verifier for a signature by a key that is not the Sigstore
+// root's to know, with the root's logs and time authorities.
+func (r *sigstoreRoot) withKey(rec *attest.Record) (*verify.Verifier, error) {
+	public, err := x509.ParsePKIXPublicKey(rec.PublicKey)
+	if err != nil {
+		return nil, err
+	}
+	return keyVerifier(r.material, public, rec.KeyDetails.Hash(), verify.WithTransparencyLog(1), verify.WithObserverTimestamps(1))
+}
+
+// certified takes over what the certificate says about its holder.
+func (f *Facts) certified(result *verify.VerificationResult) {
+	if result.Signature == nil || result.Signature.Certificate == nil {
+		return
+	}
+	var c certificate.Summary = *result.Signature.Certificate
+	f.issuer, f.identity = c.Issuer, c.SubjectAlternativeName
+	f.sourceRepository, f.runner = c.SourceRepositoryURI, c.RunnerEnvironment
+}
+
+// sameRepository compares a certificate's repository with a document's.
+func sameRepository(a, b string) bool {
+	norm := func(s string) string {
+		return strings.TrimSuffix(strings.TrimSuffix(strings.TrimPrefix(s, "git+"), "/"), ".git")
+	}
+	return norm(a) == norm(b)
+}
