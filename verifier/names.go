@@ -197,6 +197,8 @@ func (c *compiler) timeAuthorities(docs []timeAuthorityDocument) []timeAuthority
 			}
 		}
 		if c.check(len(a.chain) >= 2, d.Pos, "certificate: want the authority's certificate and the chain to its root, in PEM; found %d", len(a.chain)) {
+			err := a.checkChain()
+			c.check(err == nil, d.Pos, "certificate: %v", err)
 			list = append(list, a)
 		}
 	}

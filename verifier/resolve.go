@@ -52,7 +52,9 @@ func (t *TrustRoot) Resolve(e *attest.Envelope, presented ...crypto.PublicKey) (
 			refused = errors.Join(refused, err)
 			continue
 		}
-		sig.Certificate = ""
+		// Nobody signed the key id, and an attestation's identity must not depend
+		// on it; whoever verifies the served bundle is better off without.
+		sig.KeyID, sig.Certificate = "", ""
 		records = append(records, &attest.Record{PayloadType: e.PayloadType, Signature: sig, KeyDetails: details, PublicKey: k.spki})
 	}
 	switch {

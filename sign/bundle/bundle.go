@@ -7,7 +7,9 @@ import (
 	"bytes"
 	"crypto"
 	"crypto/ed25519"
+	"crypto/sha256"
 	"crypto/x509"
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"time"
@@ -57,8 +59,9 @@ func Assemble(rec *attest.Record, payload []byte, receipt attest.Receipt, logID 
 	if len(rec.Certificate) > 0 {
 		material.Content = &bundlepb.VerificationMaterial_Certificate{Certificate: &commonpb.X509Certificate{RawBytes: rec.Certificate}}
 	} else {
-		// The hint must be the envelope's key id, where the envelope has one.
-		material.Content = &bundlepb.VerificationMaterial_PublicKey{PublicKey: &commonpb.PublicKeyIdentifier{Hint: rec.Signature.KeyID}}
+		sum := sha256.Sum256(rec.PublicKey)
+		hint := base64.StdEncoding.EncodeToString(sum[:])
+		material.Content = &bundlepb.VerificationMaterial_PublicKey{PublicKey: &commonpb.PublicKeyIdentifier{Hint: hint}}
 	}
 	if len(rec.Timestamp) > 0 {
 		material.TimestampVerificationData = &bundlepb.TimestampVerificationData{
