@@ -36,7 +36,7 @@ func NewDigest(algorithm string, sum []byte) Digest {
 func ParseDigest(s string) (Digest, error) {
 	alg, sum, ok := strings.Cut(s, ":")
 	if !ok {
-		return "", fmt.Errorf("%w: %.100q has no algorithm prefix such as sha256:", ErrDigest, s)
+		return "", fmt.Errorf("%w: %.100q does not begin with an algorithm, such as sha256:…", ErrDigest, s)
 	}
 	if !Acceptable(alg) {
 		return "", fmt.Errorf("%w: algorithm %.40q is not one that may name an artifact", ErrDigest, alg)

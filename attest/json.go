@@ -38,7 +38,7 @@ func decodeStrict(data []byte, v any) error {
 func CheckJSON(data []byte) error {
 	dec := jsontext.NewDecoder(bytes.NewBuffer(data)) // of a Buffer it reads without copying
 	for values := 0; ; {
-		if _, err := dec.ReadToken(); err == io.EOF {
+		if _, err := dec.ReadToken(); errors.Is(err, io.EOF) {
 			if values == 0 {
 				return fmt.Errorf("%w: empty", ErrMalformed)
 			}

@@ -19,6 +19,8 @@ if [ -n "$unformatted" ]; then
 	exit 1
 fi
 go vet ./...
+# Its cache holds paths, so it is the checkout's own.
+export GOLANGCI_LINT_CACHE="$PWD/.cache/golangci-lint"
 "$linter" run ./...
 go tool -modfile=tools/go.mod buf lint
 # Generating again must change nothing.

@@ -46,7 +46,7 @@ func TestDiskError(t *testing.T) {
 			t.Errorf("%v is %v, want both it and ErrFull", errno, err)
 		}
 	}
-	if err := store.DiskError(syscall.EIO); err != syscall.EIO {
+	if err := store.DiskError(syscall.EIO); !errors.Is(err, syscall.EIO) {
 		t.Errorf("EIO is %v, want as it was", err)
 	}
 	if err := store.DiskError(nil); err != nil {

@@ -337,7 +337,7 @@ func TestTesseraLog(t *testing.T) {
 		t.Fatalf("newest checkpoint: %d, %v", last.Size, err)
 	}
 	past = append(past, last)
-	words := strings.Fields("one two three four five six seven eit nain ten ileven twelf threeten fourten fivten")
+	words := strings.Fields("one two three four five six seven eit nain ten ileven twelf threeten fourten fivten") //nolint:misspell // as Tessera wrote them
 	for _, to := range past {
 		got, err := readAll(t, v, func(ctx context.Context, path string) ([]byte, error) {
 			return os.ReadFile(filepath.Join(dir, path))

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/sigstore/sigstore-go/pkg/fulcio/certificate"
 	"github.com/sigstore/sigstore-go/pkg/verify"
 
 	"github.com/sekisho-dev/sekisho/attest"
@@ -218,7 +217,7 @@ func (f *Facts) certified(result *verify.VerificationResult) {
 	if result.Signature == nil || result.Signature.Certificate == nil {
 		return
 	}
-	var c certificate.Summary = *result.Signature.Certificate
+	c := *result.Signature.Certificate
 	f.issuer, f.identity = c.Issuer, c.SubjectAlternativeName
 	f.sourceRepository, f.runner = c.SourceRepositoryURI, c.RunnerEnvironment
 }

@@ -44,7 +44,7 @@ func TestDecode(t *testing.T) {
 func TestDecodeRefuses(t *testing.T) {
 	for name, c := range map[string]struct{ in, want string }{
 		"empty":         {"", "empty"},
-		"unknown key":   {"nmae: a\n", `line 1, column 1: unknown key "nmae"`},
+		"unknown key":   {"naem: a\n", `line 1, column 1: unknown key "naem"`},
 		"nested":        {"list:\n  - idd: x\n", "line 2, column 5"},
 		"duplicate":     {"name: a\nname: b\n", "line 2, column 1"},
 		"wrong kind":    {"n: x\n", "line 1, column 4: want a int"},

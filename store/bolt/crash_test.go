@@ -161,8 +161,10 @@ func applyUntilFull(path string) error {
 	if !errors.Is(err, store.ErrFull) {
 		return fmt.Errorf("Apply to a full disk = %w, want ErrFull", err)
 	}
-	if got, err := size(x); err != nil || got != n {
-		return fmt.Errorf("a full disk left %d entries, %v, want %d", got, err, n)
+	if got, err := size(x); err != nil {
+		return err
+	} else if got != n {
+		return fmt.Errorf("a full disk left %d entries, want %d", got, n)
 	}
 	if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &old); err != nil {
 		return err

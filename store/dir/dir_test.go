@@ -40,6 +40,6 @@ func mustOpen(t testing.TB, path string) *Blobs {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { b.Close() }) //nolint:errcheck // some tests close it themselves
+	t.Cleanup(func() { b.Close() }) // some tests close it themselves
 	return b
 }

@@ -128,7 +128,7 @@ func (b *Blobs) learn(s *segment, p piece) {
 // are on disk only once the first commit has put them there.
 func (b *Blobs) newSegment() (*segment, error) {
 	s := &segment{no: b.last + 1, size: int64(fileHead)}
-	rand.Read(s.marker[:]) //nolint:errcheck // it does not fail
+	rand.Read(s.marker[:]) // it does not fail
 	f, err := os.OpenFile(filepath.Join(b.path, segmentName(s.no)), os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return nil, err

@@ -104,7 +104,7 @@ func (l *Log) read(path string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer f.Close()
+	defer f.Close() //nolint:errcheck // read only
 	b, err := io.ReadAll(io.LimitReader(f, tlog.MaxFile+1))
 	if err == nil && len(b) > tlog.MaxFile {
 		err = fmt.Errorf("%w: %s is longer than any file of a log", tlog.ErrCorrupt, path)

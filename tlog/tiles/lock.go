@@ -49,7 +49,7 @@ func acquire(dir string) (*lock, error) {
 		return nil, err
 	}
 	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
-		f.Close()
+		f.Close() //nolint:errcheck // nothing was written to it
 		if errors.Is(err, unix.EWOULDBLOCK) {
 			return nil, fmt.Errorf("%w: another process has it open; stop it first", tlog.ErrLocked)
 		}

@@ -55,7 +55,7 @@ func (l *Log) serveTile(w http.ResponseWriter, r *http.Request, t tlog.Tile, siz
 		http.NotFound(w, r)
 		return
 	}
-	defer f.Close()
+	defer f.Close() //nolint:errcheck // read only
 	w.Header().Set("Content-Type", "application/octet-stream")
 	w.Header().Set("Cache-Control", "public, max-age=31536000, immutable")
 	http.ServeContent(w, r, "", time.Time{}, f)

@@ -139,10 +139,7 @@ func testConcurrent(t *testing.T, d Driver) {
 func testProofs(t *testing.T, d Driver) {
 	logged, _ := appendMany(t, d, 520)
 	checkpoint(t, d, 520)
-	var sizes []uint64
-	for _, s := range []uint64{1, 2, 3, 4, 5, 7, 8, 9, 31, 32, 33, 63, 64, 65, 254, 255, 256, 257, 258, 500, 511, 512, 513, 519, 520} {
-		sizes = append(sizes, s)
-	}
+	sizes := []uint64{1, 2, 3, 4, 5, 7, 8, 9, 31, 32, 33, 63, 64, 65, 254, 255, 256, 257, 258, 500, 511, 512, 513, 519, 520}
 	at := map[uint64]attest.Checkpoint{}
 	for _, s := range sizes {
 		at[s] = attest.Checkpoint{Origin: d.Verifier.Origin(), Size: s, Root: root(logged[:s])}
