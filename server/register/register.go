@@ -1,0 +1,285 @@
+// Package register is the way in: it takes a statement, an envelope or a bundle,
+// verifies or signs it, and writes it into the log. There is no other.
+//
+// A crash before the append leaves blobs nobody refers to; a crash after it
+// leaves nothing undone. Whatever must happen after registration is a follower
+// of the log, never another line in Register.
+package register
+
+import (
+	"bytes"
+	"context"
+	"crypto"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/sekisho-dev/sekisho/attest"
+	"github.com/sekisho-dev/sekisho/server/follow"
+	"github.com/sekisho-dev/sekisho/sign"
+	"github.com/sekisho-dev/sekisho/store"
+	"github.com/sekisho-dev/sekisho/tlog"
+	"github.com/sekisho-dev/sekisho/verifier"
+	"golang.org/x/sync/singleflight"
+)
+
+// MaxDocument is the largest document that is registered in one piece, in bytes.
+const MaxDocument = 16 << 20
+
+// maxInline is the largest payload that lives in its record, so that a
+// registration is one durable write.
+const maxInline = 32 << 10
+
+var (
+	// ErrTooLarge: the document is over MaxDocument.
+	ErrTooLarge = errors.New("document too large")
+	// ErrBadRequest: not exactly one document was handed in.
+	ErrBadRequest = errors.New("exactly one document is wanted")
+	// ErrUncommitted: signing, storing or logging failed. Handing the same
+	// document in again is safe: if the log has it after all, that registration
+	// is returned.
+	ErrUncommitted = errors.New("not registered")
+)
+
+// A Submission is one document and who hands it in.
+type Submission struct {
+	Caller verifier.Caller
+	// Exactly one of the three.
+	Statement []byte // for the service to sign
+	Envelope  []byte
+	Bundle    []byte
+	// PublicKey is a key under which an envelope's signature verifies, where
+	// the trust root does not name it; may be nil.
+	PublicKey crypto.PublicKey
+	// ValidateOnly stops before anything is signed, stored or logged.
+	ValidateOnly bool
+}
+
+// A Registration is one signature of a document, and where it stands in the log.
+type Registration struct {
+	Facts             *verifier.Facts
+	Receipt           attest.Receipt // zero when only validated
+	AlreadyRegistered bool
+	Indexed           bool
+}
+
+// Config says what a Registrar writes with.
+type Config struct {
+	Log    tlog.Log
+	Blobs  store.Blobs
+	Follow *follow.Follower
+	Signer sign.Signer        // the statements key
+	Time   sign.TimeAuthority // stamps every signature before it is logged
+	Now    func() time.Time
+	// IndexWait is how long a registration waits for the local index after it
+	// is committed; 1 s if zero.
+	IndexWait time.Duration
+}
+
+// A Registrar registers. Its methods may be used concurrently.
+type Registrar struct {
+	c      Config
+	flight singleflight.Group
+}
+
+// New returns a registrar.
+func New(c Config) *Registrar {
+	if c.IndexWait == 0 {
+		c.IndexWait = time.Second
+	}
+	return &Registrar{c: c}
+}
+
+// Register registers a document: parse, authenticate, verify or sign, timestamp,
+// record, log. An envelope of several loggable signatures becomes several
+// registrations, in its order; everything else is one.
+//
+// *A crash before the append leaves blobs nobody refers to; a crash after it
+// leaves nothing undone.*
+//
+// Errors are those of attest and verifier for a document that cannot be read or
+// believed mathematically, [verifier.ErrNotAllowed] where the caller may not
+// have it signed, and [ErrUncommitted] with its cause where a key, blob store or
+// log failed. After the append there is no error any more.
+func (r *Registrar) Register(ctx context.Context, s Submission) ([]Registration, error) {
+	control := r.c.Follow.Control()
+	candidates, err := r.read(control.Trust, s)
+	if err != nil {
+		return nil, err
+	}
+	var done []Registration
+	for _, c := range candidates {
+		reg, err := r.one(ctx, control, s, c)
+		if err != nil {
+			return done, err
+		}
+		done = append(done, reg)
+	}
+	return done, nil
+}
+
+// A candidate is one leaf to be: either a record that carries its signature, or
+// a statement that we are to sign.
+type candidate struct {
+	record    *attest.Record // nil: to be signed
+	payload   []byte
+	statement *attest.Statement
+}
+
+// read parses the document and checks the caller's right to have it signed.
+func (r *Registrar) read(trust *verifier.TrustRoot, s Submission) ([]candidate, error) {
+	if err := wellFormed(s); err != nil {
+		return nil, err
+	}
+	switch {
+	case s.Statement != nil:
+		statement, err := attest.ParseStatement(s.Statement)
+		if err != nil {
+			return nil, err
+		}
+		if err := trust.SpeaksFor(s.Caller, statement); err != nil {
+			return nil, err
+		}
+		return []candidate{{payload: s.Statement, statement: statement}}, nil
+	case s.Bundle != nil:
+		record, payload, err := verifier.ReadBundle(s.Bundle)
+		if err != nil {
+			return nil, err
+		}
+		statement, err := record.Envelope(payload).Statement()
+		return []candidate{{record, payload, statement}}, err
+	}
+	envelope, err := attest.ParseEnvelope(s.Envelope)
+	if err != nil {
+		return nil, err
+	}
+	statement, err := envelope.Statement()
+	if err != nil {
+		return nil, err
+	}
+	var presented []crypto.PublicKey
+	if s.PublicKey != nil {
+		presented = append(presented, s.PublicKey)
+	}
+	records, err := trust.Resolve(envelope, presented...)
+	if err != nil {
+		return nil, err
+	}
+	var cs []candidate
+	for _, record := range records {
+		cs = append(cs, candidate{record, envelope.Payload, statement})
+	}
+	return cs, nil
+}
+
+func wellFormed(s Submission) error {
+	given := 0
+	for _, d := range [][]byte{s.Statement, s.Envelope, s.Bundle} {
+		if len(d) > MaxDocument {
+			return fmt.Errorf("%w: %d bytes, at most %d; register a reference statement over its digest instead", ErrTooLarge, len(d), MaxDocument)
+		}
+		if d != nil {
+			given++
+		}
+	}
+	if given != 1 {
+		return fmt.Errorf("%w: a statement, an envelope or a bundle; found %d", ErrBadRequest, given)
+	}
+	return nil
+}
+
+// one registers one signature, once: of several callers with the same statement
+// and signer at the same moment, one does the work and all have its result.
+func (r *Registrar) one(ctx context.Context, control *follow.Control, s Submission, c candidate) (Registration, error) {
+	if c.record == nil {
+		if s.ValidateOnly {
+			return Registration{}, nil
+		}
+		key := r.c.Signer.Key().ID + " " + string(attest.SHA256(c.payload))
+		return r.once(ctx, key, func(ctx context.Context) (Registration, error) {
+			if first, ok, err := r.first(ctx, control, attest.SHA256(c.payload), r.c.Signer.Key().ID, ""); ok || err != nil {
+				return first, err
+			}
+			envelope, err := sign.Envelope(ctx, r.c.Signer, attest.PayloadTypeInToto, c.payload)
+			if err != nil {
+				return Registration{}, fmt.Errorf("%w: signing the statement: %w", ErrUncommitted, err)
+			}
+			key := r.c.Signer.Key()
+			c.record = &attest.Record{PayloadType: envelope.PayloadType, Signature: envelope.Signatures[0], KeyDetails: key.Details, PublicKey: key.SPKI}
+			return r.commit(ctx, control, s, c)
+		})
+	}
+	facts, err := r.verify(control, c)
+	if err != nil || s.ValidateOnly {
+		return Registration{Facts: facts}, err
+	}
+	key := facts.KeyID() + facts.Identity() + " " + string(facts.PayloadDigest())
+	return r.once(ctx, key, func(ctx context.Context) (Registration, error) {
+		if first, ok, err := r.first(ctx, control, facts.PayloadDigest(), facts.KeyID(), control.Trust.Believe(facts).Signer); ok || err != nil {
+			return first, err
+		}
+		return r.commit(ctx, control, s, c)
+	})
+}
+
+// verify checks the mathematics of a candidate, and that a control statement
+// could take effect.
+func (r *Registrar) verify(control *follow.Control, c candidate) (*verifier.Facts, error) {
+	c.record.PayloadDigest, c.record.PayloadSize = attest.SHA256(c.payload), int64(len(c.payload))
+	facts, err := control.Trust.Verify(c.record, c.payload)
+	if err != nil {
+		return nil, err
+	}
+	if attest.IsControl(c.statement.PredicateType) {
+		err = control.Admit(c.statement, facts)
+	}
+	return facts, err
+}
+
+// commit verifies, timestamps, stores and logs one signature.
+func (r *Registrar) commit(ctx context.Context, control *follow.Control, s Submission, c candidate) (Registration, error) {
+	rec := c.record
+	facts, err := r.verify(control, c)
+	if err != nil {
+		return Registration{}, err
+	}
+	uncommitted := func(step string, err error) (Registration, error) {
+		return Registration{}, fmt.Errorf("%w: %s: %w", ErrUncommitted, step, err)
+	}
+	if rec.Timestamp, err = r.c.Time.Timestamp(ctx, rec.Signature.Sig); err != nil {
+		return uncommitted("timestamping the signature", err)
+	}
+	rec.SubmittedBy, rec.SubmittedAt = s.Caller.String(), r.c.Now().UTC()
+	leaf, err := rec.Leaf(c.payload)
+	if err != nil {
+		return Registration{}, err
+	}
+	entry, err := leaf.Entry()
+	if err != nil {
+		return Registration{}, err
+	}
+	if err := r.put(ctx, attest.LeafHash(entry), rec, c.payload); err != nil {
+		return uncommitted("storing the record", err)
+	}
+	r.c.Follow.Expect(ctx, entry)
+	receipt, err := r.c.Log.Append(ctx, entry) // the commit point
+	if err != nil {
+		return uncommitted("appending to the log", err)
+	}
+	return Registration{Facts: facts, Receipt: receipt}, nil
+}
+
+// put stores payload and record. They count for nothing until the log has the leaf.
+func (r *Registrar) put(ctx context.Context, leaf attest.Hash, rec *attest.Record, payload []byte) error {
+	if len(payload) <= maxInline {
+		rec.Payload = payload
+	} else if err := r.c.Blobs.Put(ctx, follow.PayloadKey(rec.PayloadDigest), int64(len(payload)), bytes.NewReader(payload)); err != nil {
+		return err
+	}
+	raw, err := json.Marshal(rec)
+	if err != nil {
+		return err
+	}
+	return r.c.Blobs.Put(ctx, follow.RecordKey(leaf), int64(len(raw)), bytes.NewReader(raw))
+}
