@@ -1,0 +1,210 @@
+package server
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/sekisho-dev/sekisho/attest"
+	sekishov1 "github.com/sekisho-dev/sekisho/proto/sekisho/v1"
+	"github.com/sekisho-dev/sekisho/sbom"
+	"github.com/sekisho-dev/sekisho/server/follow"
+	"github.com/sekisho-dev/sekisho/server/register"
+	"github.com/sekisho-dev/sekisho/store"
+	"github.com/sekisho-dev/sekisho/verifier"
+)
+
+// sboms is the SbomService.
+type sboms struct {
+	sekishov1.UnimplementedSbomServiceServer
+	Config
+}
+
+func (s *sboms) UploadSbom(ctx context.Context, req *sekishov1.UploadSbomRequest) (*sekishov1.UploadSbomResponse, error) {
+	subject, err := subjectOf(req.GetArtifact())
+	if err != nil {
+		return nil, err
+	}
+	doc, err := sbom.Read(req.GetDocument())
+	if err != nil {
+		return nil, err
+	}
+	statement, err := sbom.Statement(doc, req.GetDocument(), []attest.Resource{subject})
+	if err != nil {
+		return nil, err
+	}
+	caller := callerOf(ctx)
+	regs, err := s.Register.Register(ctx, register.Submission{
+		Caller:       verifier.Caller{Issuer: caller.Issuer, Subject: caller.Subject},
+		Statement:    statement,
+		ValidateOnly: req.GetValidateOnly(),
+	})
+	if err != nil {
+		return nil, err
+	}
+	r := registration(regs[0])
+	return &sekishov1.UploadSbomResponse{
+		Attestation:       r.Attestation,
+		Receipt:           r.Receipt,
+		AlreadyRegistered: r.AlreadyRegistered,
+		Indexed:           regs[0].Indexed,
+		ComponentCount:    int32(len(doc.Components)),
+		Warnings:          doc.Contradictions(subject),
+	}, nil
+}
+
+// subjectOf makes an artifact a statement's subject.
+func subjectOf(a *sekishov1.Artifact) (attest.Resource, error) {
+	digest := attest.DigestSet(a.GetDigest())
+	if len(digest.Acceptable()) == 0 {
+		return attest.Resource{}, fmt.Errorf("%w: name the artifact by sha256, sha384 or sha512", attest.ErrNoDigest)
+	}
+	r := attest.Resource{Digest: digest}
+	if len(a.GetNames()) > 0 {
+		r.Name = a.GetNames()[0]
+	}
+	return r, digest.Validate()
+}
+
+func (s *sboms) GetSbom(ctx context.Context, req *sekishov1.GetSbomRequest) (*sekishov1.GetSbomResponse, error) {
+	var (
+		r   row
+		err error
+	)
+	if name := req.GetAttestation(); name != "" {
+		r, err = lookup(ctx, s.Follow, name)
+	} else {
+		r, err = newest(ctx, s.Follow, req.GetArtifact())
+	}
+	if err != nil {
+		return nil, err
+	}
+	_, original, doc, err := s.read(ctx, r)
+	if err != nil {
+		return nil, err
+	}
+	return &sekishov1.GetSbomResponse{
+		Attestation: attestation(r.index, r.facts),
+		Document:    original,
+		Format:      string(doc.Format),
+		SpecVersion: doc.SpecVersion,
+	}, nil
+}
+
+// newest finds the newest SBOM of an artifact by a signer whom the trust root
+// in force names.
+func newest(ctx context.Context, f *follow.Follower, artifact string) (found row, err error) {
+	digest, err := attest.ParseDigest(artifact)
+	if err != nil {
+		return row{}, err
+	}
+	err = f.View(ctx, func(snap store.Snapshot, c *follow.Control) error {
+		for rec, err := range snap.Find(store.Key{Kind: store.Subject, Value: string(digest)}, 0) {
+			if err != nil {
+				return err
+			}
+			facts, err := verifier.RestoreFacts(rec.Value)
+			if err != nil {
+				return err
+			}
+			if sbom.IsPredicateType(facts.PredicateType()) && c.Trust.Believe(facts).Signer != "" {
+				found = row{rec.Index, facts}
+			}
+		}
+		if found.facts == nil {
+			return fmt.Errorf("SBOM of %s: %w; register one with sekisho sbom submit", digest, errNotFound)
+		}
+		return nil
+	})
+	return found, err
+}
+
+// read reads the SBOM that an attestation carries.
+func (s *sboms) read(ctx context.Context, r row) (kept, []byte, *sbom.Document, error) {
+	k, err := load(ctx, s.Config, r)
+	if err != nil {
+		return kept{}, nil, nil, err
+	}
+	statement, err := attest.ParseStatement(k.payload)
+	if err != nil {
+		return kept{}, nil, nil, err
+	}
+	if !sbom.IsPredicateType(statement.PredicateType) {
+		return kept{}, nil, nil, fmt.Errorf("%w: attestation %d is a %s", attest.ErrPredicateType, r.index, statement.PredicateType)
+	}
+	doc, err := sbom.Read(statement.Predicate)
+	return k, statement.Predicate, doc, err
+}
+
+func (s *sboms) ListComponents(ctx context.Context, req *sekishov1.ListComponentsRequest) (*sekishov1.ListComponentsResponse, error) {
+	from, err := pageStart(req.GetPageToken())
+	if err != nil {
+		return nil, err
+	}
+	r, err := newest(ctx, s.Follow, req.GetArtifact())
+	if err != nil {
+		return nil, err
+	}
+	_, _, doc, err := s.read(ctx, r)
+	if err != nil {
+		return nil, err
+	}
+	resp := &sekishov1.ListComponentsResponse{Attestation: attestation(r.index, r.facts)}
+	rows, size := doc.Rows(), pageSize(req.GetPageSize(), 1000, 10000)
+	for i := min(from, uint64(len(rows))); i < uint64(len(rows)); i++ {
+		if len(resp.Components) == size {
+			resp.NextPageToken = pageToken(i)
+			break
+		}
+		resp.Components = append(resp.Components, component(rows[i]))
+	}
+	return resp, nil
+}
+
+func component(r sbom.Row) *sekishov1.Component {
+	return &sekishov1.Component{
+		Name:     r.Name,
+		Version:  r.Version,
+		Purl:     r.PURL,
+		Licenses: r.Licenses,
+		Supplier: r.Supplier,
+		Type:     r.Type,
+		Digest:   r.Hashes,
+	}
+}
+
+func (s *sboms) ListDependents(ctx context.Context, req *sekishov1.ListDependentsRequest) (*sekishov1.ListDependentsResponse, error) {
+	from, err := pageStart(req.GetPageToken())
+	if err != nil {
+		return nil, err
+	}
+	purl, err := sbom.CanonicalPURL(req.GetPurl())
+	if err != nil {
+		return nil, err
+	}
+	size := pageSize(req.GetPageSize(), 100, 1000)
+	resp := &sekishov1.ListDependentsResponse{}
+	err = s.Follow.View(ctx, func(snap store.Snapshot, _ *follow.Control) error {
+		for rec, err := range snap.Find(store.Key{Kind: store.Component, Value: purl}, from) {
+			if err != nil {
+				return err
+			}
+			if len(resp.Dependents) >= size {
+				resp.NextPageToken = pageToken(rec.Index)
+				return nil
+			}
+			facts, err := verifier.RestoreFacts(rec.Value)
+			if err != nil {
+				return err
+			}
+			for _, sub := range facts.Subjects() {
+				resp.Dependents = append(resp.Dependents, &sekishov1.Dependent{
+					Artifact:    &sekishov1.Subject{Name: sub.Name, Digest: sub.Digest},
+					Attestation: string(facts.Attestation()),
+					LogIndex:    rec.Index,
+				})
+			}
+		}
+		return nil
+	})
+	return resp, err
+}

@@ -1,0 +1,166 @@
+// Package server is the edge: it carries the API over gRPC and JSON/HTTP, says
+// who is calling, who may, and in which words an error crosses the wire. The
+// work is done below it, by register, decide and follow, which never import it.
+//
+// Both ports lead through the same interceptors: the JSON gateway is a client of
+// the gRPC server over a listener in memory, so that there is one
+// authentication, one authorization table and one set of limits.
+package server
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/health"
+	healthpb "google.golang.org/grpc/health/grpc_health_v1"
+	"google.golang.org/grpc/keepalive"
+	"google.golang.org/grpc/reflection"
+
+	sekishov1 "github.com/sekisho-dev/sekisho/proto/sekisho/v1"
+	"github.com/sekisho-dev/sekisho/server/decide"
+	"github.com/sekisho-dev/sekisho/server/follow"
+	"github.com/sekisho-dev/sekisho/server/identity"
+	"github.com/sekisho-dev/sekisho/server/register"
+	"github.com/sekisho-dev/sekisho/store"
+	"github.com/sekisho-dev/sekisho/tlog"
+)
+
+// Limits on what a caller may send and how long it may take.
+const (
+	maxMessage    = 24 << 20 // a 16 MiB document, in base64 on the JSON port
+	maxHeaders    = 16 << 10
+	maxStreams    = 1024
+	maxDuration   = time.Minute
+	readHeaders   = 10 * time.Second
+	shutdownGrace = 10 * time.Second
+)
+
+// Config is what a Server serves.
+type Config struct {
+	Register *register.Registrar
+	Decide   *decide.Decider
+	Follow   *follow.Follower
+	Log      tlog.Reader
+	LogKey   *tlog.Verifier
+	Tiles    http.Handler // serves /checkpoint and /tile/
+	Blobs    store.Blobs
+	// Keys are the public keys to publish, and TrustedRoot the Sigstore
+	// trusted_root.json with which stock clients verify what they sign.
+	Keys        []*sekishov1.Key
+	TrustedRoot []byte
+	Tokens      *identity.Tokens
+	TLS         *tls.Config // nil: plain text, for loopback
+	Logger      *slog.Logger
+	Metrics     *prometheus.Registry
+}
+
+// A Server serves both ports.
+type Server struct {
+	c       Config
+	grpc    *grpc.Server
+	http    *http.Server
+	health  *health.Server
+	gateway *gateway
+}
+
+// New returns a server that serves nothing yet.
+func New(c Config) (*Server, error) {
+	s := &Server{c: c, health: health.NewServer()}
+	s.grpc = grpc.NewServer(s.options()...)
+	sekishov1.RegisterAttestationServiceServer(s.grpc, &attestations{Config: c})
+	sekishov1.RegisterAdmissionServiceServer(s.grpc, &admission{Config: c})
+	sekishov1.RegisterSbomServiceServer(s.grpc, &sboms{Config: c})
+	sekishov1.RegisterLogServiceServer(s.grpc, &logs{Config: c})
+	sekishov1.RegisterTrustServiceServer(s.grpc, &trust{Config: c})
+	healthpb.RegisterHealthServer(s.grpc, s.health)
+	reflection.Register(s.grpc)
+
+	var err error
+	if s.gateway, err = newGateway(s.grpc); err != nil {
+		return nil, err
+	}
+	s.http = &http.Server{
+		Handler:           http.MaxBytesHandler(s.routes(), maxMessage),
+		TLSConfig:         c.TLS,
+		ReadHeaderTimeout: readHeaders,
+		ReadTimeout:       maxDuration,
+		WriteTimeout:      2 * maxDuration,
+		IdleTimeout:       2 * maxDuration,
+		MaxHeaderBytes:    maxHeaders,
+		ErrorLog:          slog.NewLogLogger(c.Logger.Handler(), slog.LevelDebug),
+	}
+	return s, nil
+}
+
+// options are the limits and the interceptors of the gRPC server, the outermost
+// first.
+func (s *Server) options() []grpc.ServerOption {
+	m := newMetrics(s.c.Metrics, s.c.Follow)
+	opts := []grpc.ServerOption{
+		grpc.MaxRecvMsgSize(maxMessage),
+		grpc.MaxSendMsgSize(2 * maxMessage),
+		grpc.MaxConcurrentStreams(maxStreams),
+		grpc.MaxHeaderListSize(maxHeaders),
+		grpc.ConnectionTimeout(readHeaders),
+		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 10 * time.Second, PermitWithoutStream: true}),
+		grpc.ChainUnaryInterceptor(s.requestUnary, m.unary, s.errorsUnary, s.authorizeUnary),
+		grpc.ChainStreamInterceptor(s.requestStream, m.stream, s.errorsStream, s.authorizeStream),
+	}
+	if s.c.TLS != nil {
+		opts = append(opts, grpc.Creds(sharedCredentials{credentials.NewTLS(s.c.TLS)}))
+	}
+	return opts
+}
+
+// Serve serves both listeners until the context is done, then lets what is
+// under way finish. It returns the first error that is not the shutdown's.
+func (s *Server) Serve(ctx context.Context, grpcListener, httpListener net.Listener) error {
+	failed := make(chan error, 3)
+	go func() { failed <- s.gateway.serve() }()
+	go func() { failed <- s.grpc.Serve(grpcListener) }()
+	go func() {
+		if s.c.TLS != nil {
+			failed <- s.http.ServeTLS(httpListener, "", "")
+		} else {
+			failed <- s.http.Serve(httpListener)
+		}
+	}()
+	s.health.SetServingStatus("", healthpb.HealthCheckResponse_SERVING)
+	var err error
+	select {
+	case <-ctx.Done():
+	case err = <-failed:
+	}
+	s.shutdown()
+	if errors.Is(err, http.ErrServerClosed) || errors.Is(err, grpc.ErrServerStopped) {
+		return nil
+	}
+	return err
+}
+
+// shutdown says that it is going away, stops taking work, and waits for the
+// work under way: HTTP first, because it is a client of gRPC.
+func (s *Server) shutdown() {
+	s.health.Shutdown()
+	ctx, cancel := context.WithTimeout(context.Background(), shutdownGrace)
+	defer cancel()
+	if err := s.http.Shutdown(ctx); err != nil {
+		s.http.Close() //nolint:errcheck // it is going away
+	}
+	s.gateway.close()
+	done := make(chan struct{})
+	go func() { s.grpc.GracefulStop(); close(done) }()
+	select {
+	case <-done:
+	case <-ctx.Done():
+		s.grpc.Stop()
+	}
+}
