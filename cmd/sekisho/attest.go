@@ -1,0 +1,285 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/go-json-experiment/json/jsontext"
+	"github.com/spf13/cobra"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/sekisho-dev/sekisho/client"
+	sekishov1 "github.com/sekisho-dev/sekisho/proto/sekisho/v1"
+)
+
+const (
+	// maxFile is the largest file that is read: the service takes documents of
+	// 16 MiB, and JSON lines hold several.
+	maxFile = 256 << 20
+	// inFlight is how many documents are handed in at once. Each waits for a
+	// checkpoint, and they share it.
+	inFlight = 32
+)
+
+func (a *app) attestCommand() *cobra.Command {
+	var (
+		publicKey string
+		dryRun    bool
+	)
+	c := &cobra.Command{
+		Use:   "attest FILE...",
+		Short: "Register attestations: sign them or check them, and write them into the log",
+		Long: `Registers attestations. A FILE ("-" for standard input) holds one of these, or JSON
+lines of them; which one it is is detected:
+
+  an in-toto statement   signed by the service, if you may have it signed
+  a DSSE envelope        with its signature by a key
+  a Sigstore bundle      of a DSSE envelope
+
+What is registered stays as it is: bytes are never changed. The same statement by
+the same signer is registered once; asking again shows the first registration.`,
+		Example: `  sekisho attest provenance.json
+  sekisho attest --public-key ci.pub provenance.intoto.jsonl
+  sekisho attest -o json *.sigstore.json | jq .attestation.logIndex`,
+		Args: cobra.MinimumNArgs(1),
+		RunE: a.call(func(ctx context.Context, c *client.Client, args []string) error {
+			key, err := readOptional(publicKey)
+			if err != nil {
+				return err
+			}
+			docs, failed := a.documents(args)
+			for _, d := range docs {
+				d.request.PublicKey, d.request.ValidateOnly = string(key), dryRun
+			}
+			return errors.Join(failed, a.register(ctx, c, docs, len(args) > 1 || len(docs) > 1))
+		}),
+	}
+	c.Flags().StringVar(&publicKey, "public-key", "", "PEM of the key that signed an envelope, if the trust root does not name it")
+	c.Flags().BoolVar(&dryRun, "dry-run", false, "check everything, register nothing")
+	return c
+}
+
+// A document is one thing to be registered, and where it came from.
+type document struct {
+	from    string // for errors: FILE, or FILE:LINE
+	request *sekishov1.CreateAttestationRequest
+}
+
+// documents reads the files. What cannot be read does not keep the others from
+// being registered.
+func (a *app) documents(paths []string) (docs []*document, err error) {
+	var failed []error
+	for _, path := range paths {
+		raw, err := a.readFile(path)
+		if err == nil {
+			var found []*document
+			found, err = split(path, raw)
+			docs = append(docs, found...)
+		}
+		if err != nil {
+			failed = append(failed, err)
+		}
+	}
+	return docs, join(failed)
+}
+
+// split takes JSON lines apart. A file that is one document, on however many lines,
+// is handed in whole: what is signed are the file's bytes.
+func split(path string, raw []byte) ([]*document, error) {
+	var (
+		docs  []*document
+		value jsontext.Value
+	)
+	dec := jsontext.NewDecoder(bytes.NewReader(raw))
+	for {
+		line := 1 + bytes.Count(raw[:dec.InputOffset()], []byte("\n"))
+		next, err := dec.ReadValue()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			return nil, rejection{fmt.Errorf("%s: %w: it is not JSON: %w", path, client.ErrMalformed, err)}
+		}
+		from := path
+		if len(docs) > 0 {
+			from = fmt.Sprintf("%s:%d", path, line)
+		}
+		value = bytes.Clone(next)
+		req, err := request(value, value)
+		if err != nil {
+			return nil, rejection{fmt.Errorf("%s: %w", from, err)}
+		}
+		docs = append(docs, &document{from, req})
+	}
+	switch len(docs) {
+	case 0:
+		return nil, rejection{fmt.Errorf("%s: %w: it is empty", path, client.ErrMalformed)}
+	case 1:
+		var err error
+		docs[0].request, err = request(value, raw)
+		return docs, err
+	}
+	return docs, nil
+}
+
+// request tells what a JSON value is by the members that only it has, and hands in
+// its bytes as that.
+func request(value jsontext.Value, raw []byte) (*sekishov1.CreateAttestationRequest, error) {
+	members, err := names(value)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", client.ErrMalformed, err)
+	}
+	switch {
+	case members["payloadType"]:
+		return &sekishov1.CreateAttestationRequest{Document: &sekishov1.CreateAttestationRequest_Envelope{Envelope: raw}}, nil
+	case members["_type"]:
+		return &sekishov1.CreateAttestationRequest{Document: &sekishov1.CreateAttestationRequest_Statement{Statement: raw}}, nil
+	case members["mediaType"], members["verificationMaterial"], members["verification_material"]:
+		return &sekishov1.CreateAttestationRequest{Document: &sekishov1.CreateAttestationRequest_Bundle{Bundle: raw}}, nil
+	case members["bomFormat"], members["spdxVersion"]:
+		return nil, fmt.Errorf("%w: it is an SBOM; use: sekisho sbom submit ARTIFACT FILE", client.ErrNotAnAttestation)
+	}
+	return nil, fmt.Errorf("%w: neither an in-toto statement (_type), nor a DSSE envelope (payloadType), nor a Sigstore bundle (mediaType)", client.ErrNotAnAttestation)
+}
+
+// names are the names of an object's members.
+func names(value jsontext.Value) (map[string]bool, error) {
+	dec := jsontext.NewDecoder(bytes.NewReader(value))
+	if value.Kind() != '{' {
+		return nil, errors.New("want a JSON object")
+	}
+	found := map[string]bool{}
+	if _, err := dec.ReadToken(); err != nil {
+		return nil, err
+	}
+	for dec.PeekKind() == '"' {
+		name, err := dec.ReadToken()
+		if err != nil {
+			return nil, err
+		}
+		found[name.String()] = true
+		if err := dec.SkipValue(); err != nil {
+			return nil, err
+		}
+	}
+	return found, nil
+}
+
+// register hands in documents side by side, and shows the answers in their order.
+func (a *app) register(ctx context.Context, c *client.Client, docs []*document, several bool) error {
+	type result struct {
+		resp *sekishov1.CreateAttestationResponse
+		err  error
+	}
+	results := make([]chan result, len(docs))
+	for i := range results {
+		results[i] = make(chan result, 1)
+	}
+	var g errgroup.Group
+	g.SetLimit(inFlight)
+	go func() {
+		for i, d := range docs {
+			g.Go(func() error {
+				resp, err := c.Register(ctx, d.request)
+				results[i] <- result{resp, err}
+				return nil
+			})
+		}
+	}()
+	p := a.progress("registered")
+	var failed []error
+	for i, d := range docs {
+		r := <-results[i]
+		p.end()
+		if r.err != nil {
+			failed = append(failed, rejection{fmt.Errorf("%s: %w", d.from, r.err)})
+			continue
+		}
+		show := a.show
+		if several {
+			show = a.showLine
+		}
+		if err := show(r.resp, func(w io.Writer) { a.registered(w, d, r.resp) }); err != nil {
+			return err
+		}
+		if len(docs) > 1 && i+1 < len(docs) {
+			p.at(uint64(i)+1, uint64(len(docs)))
+		}
+	}
+	return join(failed)
+}
+
+// registered says what became of a document.
+func (a *app) registered(w io.Writer, d *document, resp *sekishov1.CreateAttestationResponse) {
+	regs := append([]*sekishov1.Registration{{
+		Attestation: resp.GetAttestation(), Receipt: resp.GetReceipt(), AlreadyRegistered: resp.GetAlreadyRegistered(),
+	}}, resp.GetOthers()...)
+	for _, r := range regs {
+		att := r.GetAttestation()
+		what := a.paint(w, green, "registered")
+		switch {
+		case d.request.GetValidateOnly():
+			what = "would be registered"
+		case r.GetAlreadyRegistered():
+			what = "already registered"
+		}
+		if d.request.GetValidateOnly() {
+			fmt.Fprintf(w, "%s: %s: %s\n", d.from, what, plain(att.GetPredicateType()))
+		} else {
+			fmt.Fprintf(w, "%s: %s as #%d  %s  %s\n", d.from, what, att.GetLogIndex(), att.GetDigest(), plain(att.GetPredicateType()))
+		}
+		for _, s := range att.GetSubjects() {
+			fmt.Fprintf(w, "  about %s\n", title(&sekishov1.Artifact{Digest: s.GetDigest(), Names: nameOf(s)}))
+		}
+	}
+	if !d.request.GetValidateOnly() && !resp.GetIndexed() {
+		a.warn("the index has not caught up yet; answers will count this attestation in a moment")
+	}
+}
+
+func nameOf(s *sekishov1.Subject) []string {
+	if s.GetName() == "" {
+		return nil
+	}
+	return []string{s.GetName()}
+}
+
+// readFile reads a file, or standard input for "-".
+func (a *app) readFile(path string) ([]byte, error) {
+	in := a.in
+	if path != "-" {
+		f, err := os.Open(path)
+		if err != nil {
+			return nil, err
+		}
+		defer f.Close() //nolint:errcheck // read only
+		in = f
+	}
+	raw, err := io.ReadAll(io.LimitReader(in, maxFile+1))
+	if err != nil {
+		return nil, fmt.Errorf("reading %s: %w", path, err)
+	}
+	if len(raw) > maxFile {
+		return nil, rejection{fmt.Errorf("%s: %w: it has more than %d MiB", path, client.ErrDocumentTooLarge, maxFile>>20)}
+	}
+	return raw, nil
+}
+
+func readOptional(path string) ([]byte, error) {
+	if path == "" {
+		return nil, nil
+	}
+	return os.ReadFile(path)
+}
+
+// join is errors.Join that keeps one error as it is.
+func join(errs []error) error {
+	if len(errs) == 1 {
+		return errs[0]
+	}
+	return errors.Join(errs...)
+}

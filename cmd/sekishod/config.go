@@ -1,0 +1,230 @@
+package main
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/sekisho-dev/sekisho/internal/strictyaml"
+	"github.com/sekisho-dev/sekisho/server/identity"
+)
+
+// Config is the whole configuration of the service. Every key may be left out;
+// with no file at all the service runs on its embedded defaults. Unknown keys
+// are refused. Secrets are named by file or environment variable, never given.
+type Config struct {
+	// Data is the directory that everything lives in: log/, blobs/, keys/,
+	// index.bolt, admin.token, endpoint.json, lock.
+	Data string `yaml:"data"`
+	// GRPCAddr and HTTPAddr are host:port; port 0 takes a free one.
+	GRPCAddr string `yaml:"grpcAddr"`
+	HTTPAddr string `yaml:"httpAddr"`
+	// TLS serves both ports with a certificate; plain text without.
+	TLS TLSConfig `yaml:"tls"`
+	// Statements is the key that signs what callers hand in:
+	// a PKCS#8 PEM file, or hashivault://NAME. By default a key is made at
+	// DATA/keys/statements.pem.
+	Statements KeyConfig `yaml:"statements"`
+	// Log is the transparency log's.
+	Log LogConfig `yaml:"log"`
+	// TrustRoot is the file of the first trust root. It pins who may sign the
+	// next. By default a development trust root is made at DATA/keys/trust-root.yaml.
+	TrustRoot string `yaml:"trustRoot"`
+	// Tokens are callers beside the development admin.
+	Tokens []TokenConfig `yaml:"tokens"`
+	// MaxStaleness is how long the index may be behind the log and still
+	// answer; 5s by default.
+	MaxStaleness time.Duration `yaml:"maxStaleness"`
+
+	reindex bool // throw the index away when opening
+	offline bool // only look: nothing will be signed, so that Vault need not answer
+}
+
+// TLSConfig names a certificate and its key, PEM files. Both or neither.
+type TLSConfig struct {
+	Cert string `yaml:"cert"`
+	Key  string `yaml:"key"`
+}
+
+// KeyConfig names a key.
+type KeyConfig struct {
+	// URI is a PKCS#8 PEM file, or hashivault://NAME (Vault Transit).
+	URI string `yaml:"uri"`
+	// Vault is used with hashivault:// only.
+	Vault VaultConfig `yaml:"vault"`
+}
+
+// VaultConfig says how to reach Vault Transit.
+type VaultConfig struct {
+	Address string `yaml:"address"` // https://vault.example:8200
+	Mount   string `yaml:"mount"`   // "transit" by default
+	// TokenFile or TokenEnv says where the token is; VAULT_TOKEN by default.
+	TokenFile string `yaml:"tokenFile"`
+	TokenEnv  string `yaml:"tokenEnv"`
+	Namespace string `yaml:"namespace"`
+	CAFile    string `yaml:"caFile"`
+	// KeyVersion pins a version; the newest at the start by default.
+	KeyVersion int `yaml:"keyVersion"`
+}
+
+// LogConfig is the log's.
+type LogConfig struct {
+	// Origin is the log's name. Made once at the first start, and immutable.
+	Origin string `yaml:"origin"`
+}
+
+// TokenConfig is one caller who is known by a bearer token.
+type TokenConfig struct {
+	// Name is what trust roots call the issuer: "token:" and this name.
+	Name string `yaml:"name"`
+	// Subject is the caller's name in trust roots.
+	Subject string `yaml:"subject"`
+	// File holds the token.
+	File  string   `yaml:"file"`
+	Roles []string `yaml:"roles"` // builder, deployer, auditor, admin
+}
+
+const (
+	defaultData     = "./sekisho-data"
+	defaultGRPCAddr = "127.0.0.1:7443"
+	defaultHTTPAddr = "127.0.0.1:7080"
+)
+
+// paths in the data directory.
+func (c *Config) path(elem ...string) string {
+	return filepath.Join(append([]string{c.Data}, elem...)...)
+}
+
+// options are the command's flags.
+type options struct {
+	command string // serve, fsck, reindex
+	json    bool
+	config  Config
+}
+
+// usageError is a mistake in flags or configuration: exit 2.
+type usageError struct{ error }
+
+// parse reads flags, environment, file and defaults, in that order of
+// precedence, and reports all faults of the configuration at once.
+func parse(args []string, getenv func(string) string) (o options, err error) {
+	o.command = "serve"
+	if len(args) > 0 && len(args[0]) > 0 && args[0][0] != '-' {
+		o.command, args = args[0], args[1:]
+	}
+	switch o.command {
+	case "serve", "fsck", "reindex":
+	case "help", "version":
+		return o, nil
+	default:
+		return o, usageError{fmt.Errorf("unknown command %q: serve, fsck or reindex (sekishod --help)", o.command)}
+	}
+	fs := flag.NewFlagSet("sekishod", flag.ContinueOnError)
+	fs.SetOutput(io.Discard) // main says what is wrong, once
+	var flags Config
+	file := fs.String("config", getenv("SEKISHOD_CONFIG"), "")
+	fs.StringVar(&flags.Data, "data", getenv("SEKISHOD_DATA"), "")
+	if o.command == "serve" {
+		fs.StringVar(&flags.GRPCAddr, "grpc-addr", getenv("SEKISHOD_GRPC_ADDR"), "")
+		fs.StringVar(&flags.HTTPAddr, "http-addr", getenv("SEKISHOD_HTTP_ADDR"), "")
+	} else {
+		format := fs.String("o", "text", "")
+		defer func() { o.json = *format == "json" }()
+	}
+	version := fs.Bool("version", false, "")
+	if err := fs.Parse(args); errors.Is(err, flag.ErrHelp) {
+		o.command = "help"
+		return o, nil
+	} else if err != nil {
+		return o, usageError{fmt.Errorf("%w (sekishod --help)", err)}
+	}
+	if *version {
+		o.command = "version"
+		return o, nil
+	}
+	if fs.NArg() > 0 {
+		return o, usageError{fmt.Errorf("unexpected argument %q (sekishod --help)", fs.Arg(0))}
+	}
+	if f := fs.Lookup("o"); f != nil && f.Value.String() != "text" && f.Value.String() != "json" {
+		return o, usageError{fmt.Errorf("-o %s: text or json", f.Value)}
+	}
+	if *file != "" {
+		raw, err := os.ReadFile(*file)
+		if err != nil {
+			return o, usageError{fmt.Errorf("reading the configuration: %w", err)}
+		}
+		if err := strictyaml.Decode(raw, &o.config); err != nil {
+			return o, usageError{fmt.Errorf("configuration %s:\n%w", *file, err)}
+		}
+	}
+	c := &o.config
+	c.Data = first(flags.Data, c.Data, defaultData)
+	c.GRPCAddr = first(flags.GRPCAddr, c.GRPCAddr, defaultGRPCAddr)
+	c.HTTPAddr = first(flags.HTTPAddr, c.HTTPAddr, defaultHTTPAddr)
+	if err := c.validate(); err != nil {
+		return o, usageError{err}
+	}
+	return o, nil
+}
+
+func first(values ...string) string {
+	for _, v := range values {
+		if v != "" {
+			return v
+		}
+	}
+	return ""
+}
+
+// validate reports every fault that can be seen without opening anything.
+func (c *Config) validate() error {
+	var errs []error
+	for _, a := range []struct{ name, addr string }{{"grpcAddr", c.GRPCAddr}, {"httpAddr", c.HTTPAddr}} {
+		if _, _, err := net.SplitHostPort(a.addr); err != nil {
+			errs = append(errs, fmt.Errorf("%s: %q is not host:port", a.name, a.addr))
+		}
+	}
+	if (c.TLS.Cert == "") != (c.TLS.Key == "") {
+		errs = append(errs, errors.New("tls: cert and key go together"))
+	}
+	if c.MaxStaleness < 0 {
+		errs = append(errs, errors.New("maxStaleness: must not be negative"))
+	}
+	for i, t := range c.Tokens {
+		if t.Name == "" || t.Subject == "" || t.File == "" || len(t.Roles) == 0 {
+			errs = append(errs, fmt.Errorf("tokens[%d]: name, subject, file and roles are required", i))
+		}
+		for _, r := range t.Roles {
+			if _, err := identity.ParseRole(r); err != nil {
+				errs = append(errs, fmt.Errorf("tokens[%d]: %w", i, err))
+			}
+		}
+	}
+	return errors.Join(errs...)
+}
+
+const usage = `sekishod is the checkpoint: it registers attestations, signs and logs them, and
+answers whether an artifact may be deployed.
+
+  sekishod [serve]      serve; with no configuration at all, on loopback from
+                        ./sekisho-data, with keys of its own for development
+  sekishod fsck         check log, blobs and index against each other; the
+                        service must be stopped
+  sekishod reindex      make the index again from log and blobs; the service
+                        must be stopped
+
+Flags (each also in the environment, as shown):
+  --config FILE         configuration, YAML                 SEKISHOD_CONFIG
+  --data DIR            data directory (./sekisho-data)     SEKISHOD_DATA
+  --grpc-addr ADDR      gRPC (127.0.0.1:7443)               SEKISHOD_GRPC_ADDR
+  --http-addr ADDR      JSON and tiles (127.0.0.1:7080)     SEKISHOD_HTTP_ADDR
+  -o text|json          output of fsck and reindex
+  --version             print the version
+
+Exit status: 0 clean; 1 could not start, or damage found; 2 usage.
+`

@@ -1,0 +1,79 @@
+// Command sekishod is the service: it reads a configuration, opens what it
+// names in the order of dependence, and serves until it is told to stop.
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"k8s.io/klog/v2"
+)
+
+// version is set by the build.
+var version = "dev"
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	err := run(ctx, os.Args[1:], os.Getenv, time.Now, os.Stdout, os.Stderr)
+	stop()
+	var usage usageError
+	switch {
+	case err == nil:
+	case errors.As(err, &usage):
+		fmt.Fprintln(os.Stderr, "sekishod:", err)
+		os.Exit(2)
+	default:
+		fmt.Fprintln(os.Stderr, "sekishod:", err)
+		os.Exit(1)
+	}
+}
+
+// run is main without the process around it.
+func run(ctx context.Context, args []string, getenv func(string) string, now func() time.Time, stdout, stderr io.Writer) error {
+	o, err := parse(args, getenv)
+	if err != nil {
+		return err
+	}
+	log := slog.New(slog.NewTextHandler(stderr, nil))
+	// Tessera logs by itself; what it tells of normal work is of no use to anybody.
+	klog.SetSlogLogger(slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: slog.LevelError})))
+	switch o.command {
+	case "help":
+		_, err := io.WriteString(stdout, usage)
+		return err
+	case "version":
+		fmt.Fprintln(stdout, "sekishod", version)
+		return nil
+	case "fsck":
+		report, err := fsck(ctx, &o.config, log, now, getenv)
+		return errors.Join(printReport(stdout, o.json, report), err)
+	case "reindex":
+		report, err := reindex(ctx, &o.config, log, now, getenv)
+		return errors.Join(printReport(stdout, o.json, report), err)
+	}
+	return serve(ctx, &o.config, log, now, getenv, stdout)
+}
+
+func printReport(w io.Writer, asJSON bool, r *report) error {
+	if r == nil {
+		return nil
+	}
+	if asJSON {
+		enc := json.NewEncoder(w)
+		enc.SetIndent("", "  ")
+		return enc.Encode(r)
+	}
+	for _, p := range r.Problems {
+		fmt.Fprintf(w, "entry %d: %s\n", p.Entry, p.Problem)
+	}
+	_, err := fmt.Fprintf(w, "%d entries in the log, %d in the index, %d problems\n", r.LogSize, r.IndexSize, len(r.Problems))
+	return err
+}
