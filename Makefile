@@ -23,6 +23,7 @@ test-integration: build ## the tests against stock clients: cosign and npm's sig
 	@scripts/integration.sh
 
 demo: build ## the main job on real provenance, told as a story
+	@go build -o $(CACHE)/bin/verify-bundle ./internal/stock/cmd
 	@scripts/demo.sh
 
 lint: ## formatting, layers, staticcheck, protos, generated code
