@@ -33,6 +33,8 @@ const (
 	ErrNotLoggable              Reason = "NOT_LOGGABLE"
 	ErrOverLimit                Reason = "OVER_LIMIT"
 	ErrMalformed                Reason = "MALFORMED"
+	ErrInvalidTrustRoot         Reason = "INVALID_TRUST_ROOT"
+	ErrInvalidPolicy            Reason = "INVALID_POLICY"
 	ErrUnsupportedSBOMVersion   Reason = "UNSUPPORTED_SBOM_VERSION"
 	ErrUnsupportedSBOMFormat    Reason = "UNSUPPORTED_SBOM_FORMAT"
 	ErrMalformedPURL            Reason = "MALFORMED_PURL"
@@ -45,6 +47,7 @@ const (
 	ErrUntrustedRoot    Reason = "UNTRUSTED_ROOT"
 	ErrUnknownKey       Reason = "UNKNOWN_KEY"
 	ErrBadSignature     Reason = "BAD_SIGNATURE"
+	ErrMalformedBundle  Reason = "MALFORMED_BUNDLE"
 	// Who may.
 	ErrUnauthenticated     Reason = "UNAUTHENTICATED"
 	ErrForbidden           Reason = "FORBIDDEN"
@@ -55,6 +58,7 @@ const (
 	// What the service stands on.
 	ErrLogDamaged       Reason = "LOG_DAMAGED"
 	ErrLogRolledBack    Reason = "LOG_ROLLED_BACK"
+	ErrIndexDamaged     Reason = "INDEX_DAMAGED"
 	ErrStaleIndex       Reason = "STALE_INDEX"
 	ErrNoArtifact       Reason = "NO_ARTIFACT"
 	ErrStorageFull      Reason = "STORAGE_FULL"
@@ -77,11 +81,11 @@ func Reasons() []Reason { return slices.Clone(reasons) }
 
 var reasons = []Reason{
 	ErrDocumentTooLarge, ErrBadRequest, ErrUnsupportedPayloadType, ErrUnsupportedStatementType, ErrWrongPredicateType,
-	ErrNoDigest, ErrMalformedDigest, ErrUnknownLevel, ErrNotLoggable, ErrOverLimit, ErrMalformed,
+	ErrNoDigest, ErrMalformedDigest, ErrUnknownLevel, ErrNotLoggable, ErrOverLimit, ErrMalformed, ErrInvalidTrustRoot, ErrInvalidPolicy,
 	ErrUnsupportedSBOMVersion, ErrUnsupportedSBOMFormat, ErrMalformedPURL, ErrMalformedSBOM,
-	ErrNotAnAttestation, ErrNoTransparency, ErrNoTrustedTime, ErrLogEntryMismatch, ErrUntrustedRoot, ErrUnknownKey, ErrBadSignature,
+	ErrNotAnAttestation, ErrNoTransparency, ErrNoTrustedTime, ErrLogEntryMismatch, ErrUntrustedRoot, ErrUnknownKey, ErrBadSignature, ErrMalformedBundle,
 	ErrUnauthenticated, ErrForbidden, ErrControlStatement, ErrSubmitterNotAllowed, ErrThresholdNotMet, ErrNotNextVersion,
-	ErrLogDamaged, ErrLogRolledBack, ErrStaleIndex, ErrNoArtifact, ErrStorageFull, ErrLogBusy, ErrShuttingDown, ErrNoSuchProof,
+	ErrLogDamaged, ErrLogRolledBack, ErrIndexDamaged, ErrStaleIndex, ErrNoArtifact, ErrStorageFull, ErrLogBusy, ErrShuttingDown, ErrNoSuchProof,
 	ErrKeyUnavailable, ErrKeyDenied, ErrKeyUnusable, ErrNotRegistered, ErrNotFound, ErrDeadlineExceeded, ErrCancelled, ErrInternal,
 }
 

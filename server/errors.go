@@ -10,6 +10,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/sekisho-dev/sekisho/attest"
+	"github.com/sekisho-dev/sekisho/internal/strictyaml"
 	"github.com/sekisho-dev/sekisho/sbom"
 	"github.com/sekisho-dev/sekisho/server/decide"
 	"github.com/sekisho-dev/sekisho/server/follow"
@@ -49,6 +50,9 @@ var outcomes = []outcome{
 	{attest.ErrNotLoggable, codes.InvalidArgument, "NOT_LOGGABLE"},
 	{attest.ErrTooLarge, codes.InvalidArgument, "OVER_LIMIT"},
 	{attest.ErrMalformed, codes.InvalidArgument, "MALFORMED"},
+	{tlog.ErrTooLarge, codes.InvalidArgument, "NOT_LOGGABLE"},
+	{verifier.ErrTrustRoot, codes.InvalidArgument, "INVALID_TRUST_ROOT"},
+	{strictyaml.ErrInvalid, codes.InvalidArgument, "INVALID_POLICY"},
 	{sbom.ErrTooLarge, codes.ResourceExhausted, "DOCUMENT_TOO_LARGE"},
 	{sbom.ErrVersion, codes.InvalidArgument, "UNSUPPORTED_SBOM_VERSION"},
 	{sbom.ErrFormat, codes.InvalidArgument, "UNSUPPORTED_SBOM_FORMAT"},
@@ -62,6 +66,7 @@ var outcomes = []outcome{
 	{verifier.ErrUntrustedRoot, codes.InvalidArgument, "UNTRUSTED_ROOT"},
 	{verifier.ErrUnknownKey, codes.InvalidArgument, "UNKNOWN_KEY"},
 	{verifier.ErrSignature, codes.InvalidArgument, "BAD_SIGNATURE"},
+	{verifier.ErrBundle, codes.InvalidArgument, "MALFORMED_BUNDLE"},
 	// Who may.
 	{identity.ErrUnauthenticated, codes.Unauthenticated, "UNAUTHENTICATED"},
 	{errForbidden, codes.PermissionDenied, "FORBIDDEN"},
@@ -74,14 +79,21 @@ var outcomes = []outcome{
 	{follow.ErrDamaged, codes.FailedPrecondition, "LOG_DAMAGED"},
 	{follow.ErrRollback, codes.FailedPrecondition, "LOG_ROLLED_BACK"},
 	{follow.ErrStale, codes.Unavailable, "STALE_INDEX"},
+	{tlog.ErrInconsistent, codes.FailedPrecondition, "LOG_ROLLED_BACK"},
+	{tlog.ErrCorrupt, codes.FailedPrecondition, "LOG_DAMAGED"},
+	{tlog.ErrCheckpoint, codes.FailedPrecondition, "LOG_DAMAGED"},
+	{store.ErrCorrupt, codes.FailedPrecondition, "INDEX_DAMAGED"},
+	{verifier.ErrFacts, codes.FailedPrecondition, "INDEX_DAMAGED"},
 	{decide.ErrNoArtifact, codes.InvalidArgument, "NO_ARTIFACT"},
 	{store.ErrFull, codes.ResourceExhausted, "STORAGE_FULL"},
 	{tlog.ErrPushback, codes.Unavailable, "LOG_BUSY"},
 	{tlog.ErrClosed, codes.Unavailable, "SHUTTING_DOWN"},
+	{store.ErrClosed, codes.Unavailable, "SHUTTING_DOWN"},
 	{tlog.ErrProof, codes.InvalidArgument, "NO_SUCH_PROOF"},
 	{sign.ErrUnavailable, codes.Unavailable, "KEY_UNAVAILABLE"},
 	{sign.ErrDenied, codes.FailedPrecondition, "KEY_DENIED"},
 	{sign.ErrKey, codes.FailedPrecondition, "KEY_UNUSABLE"},
+	{sign.ErrBadSignature, codes.FailedPrecondition, "KEY_UNUSABLE"},
 	{register.ErrUncommitted, codes.Unavailable, "NOT_REGISTERED"},
 	{errNotFound, codes.NotFound, "NOT_FOUND"},
 	{store.ErrNotFound, codes.NotFound, "NOT_FOUND"},

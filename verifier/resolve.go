@@ -20,7 +20,8 @@ import (
 //
 // Errors: [ErrNoTransparency] for a signature that came with a short-lived
 // certificate and nothing that proves when it was made; [attest.ErrNotLoggable];
-// [ErrUnknownKey].
+// [ErrSignature] where a key was presented and none verifies, for then the bytes
+// are others than were signed; else [ErrUnknownKey].
 func (t *TrustRoot) Resolve(e *attest.Envelope, presented ...crypto.PublicKey) ([]*attest.Record, error) {
 	if len(e.Signatures) == 0 {
 		return nil, fmt.Errorf("%w: the envelope has no signatures", ErrSignature)
@@ -62,6 +63,8 @@ func (t *TrustRoot) Resolve(e *attest.Envelope, presented ...crypto.PublicKey) (
 		return records, nil
 	case refused != nil:
 		return nil, refused
+	case len(presented) > 0:
+		return nil, fmt.Errorf("%w: none of the %d signatures is over this payload by the key presented with it or one of trust root version %d; was the payload changed, or is it another key?", ErrSignature, len(e.Signatures), t.Version())
 	}
 	return nil, fmt.Errorf("%w: none of the %d signatures verifies under a key of trust root version %d or one presented with it; pass --public-key, or add the signer to the trust root", ErrUnknownKey, len(e.Signatures), t.Version())
 }
