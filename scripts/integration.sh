@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Stock clients verify what the service signed. cosign is built from its module, and
+# Stock clients verify what the service signed, and the system calls of a service
+# show that what it acknowledges is on the disk. cosign is built from its module, and
 # npm's sigstore is installed, once, into the cache; without node that one is left
 # out, and said so. Both run in an empty network namespace where the system has them.
 set -euo pipefail
@@ -35,6 +36,16 @@ else
 	echo "node and npm are not here: npm's sigstore is not run" >&2
 fi
 
+export STRACE=
+if ! command -v strace >/dev/null && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+	{ apt-get update && apt-get install -y --no-install-recommends strace; } >/dev/null 2>&1 || true
+fi
+if strace -o /dev/null true 2>/dev/null; then
+	STRACE=$(command -v strace)
+else
+	echo "strace is not here, or may not trace: the traced run is left out" >&2
+fi
+
 # offline COMMAND… runs a command where there is no network.
 wrap=$(mktemp -d)
 trap 'rm -rf "$wrap"' EXIT
@@ -47,4 +58,4 @@ else
 fi
 chmod +x "$OFFLINE"
 
-go test -tags integration -count=1 -run TestIntegration ./cmd/sekisho "$@"
+go test -tags integration -count=1 -run TestIntegration ./cmd/sekisho ./cmd/sekishod "$@"
