@@ -59,9 +59,9 @@ func TestAdvisoryA1_EntryOfAnotherSignature(t *testing.T) {
 	}
 }
 
-// A2, CVE-2026-22703: whatever the kind of entry and of material, an entry with
+// A2, CVE-2026-22703, and A4, cosign #1648: whatever the kind of entry and of material, an entry with
 // another digest, signature or key is refused.
-func TestAdvisoryA2_EveryEntryIsCompared(t *testing.T) {
+func TestAdvisoryA2_A4_EveryEntryIsCompared(t *testing.T) {
 	w := newWorld(t)
 	payload := []byte(provenance)
 	keyed := record(t, w.TrustRoot, envelope(t, payload, w.statements))
@@ -132,9 +132,9 @@ func TestAdvisoryA2_EveryEntryIsCompared(t *testing.T) {
 	}
 }
 
-// A3, A7, A9, A10: a bundle in which one thing is not as it was is refused, and
+// A3, A7, A9, A10, A12 (CVE-2026-44310): a bundle in which one thing is not as it was is refused, and
 // with a sentinel.
-func TestAdvisoryA3_A7_A9_A10_AnythingChanged(t *testing.T) {
+func TestAdvisoryA3_A7_A9_A10_A12_AnythingChanged(t *testing.T) {
 	w := newWorld(t)
 	good := testdata(t, "MODULE.bazel.intoto.jsonl")
 	if _, err := verifyBundle(w.TrustRoot, good); err != nil {
