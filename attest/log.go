@@ -49,6 +49,7 @@ func KeyDetailsOf(pub crypto.PublicKey) (KeyDetails, error) {
 		case 4096:
 			return RSA4096SHA256, nil
 		}
+		return "", fmt.Errorf("%w: RSA of %d bits; 2048, 3072 and 4096 can", ErrNotLoggable, k.N.BitLen())
 	case ed25519.PublicKey:
 		return "", fmt.Errorf("%w: pure Ed25519 signs the message, and a log leaf holds only its hash", ErrNotLoggable)
 	}

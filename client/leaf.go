@@ -48,7 +48,7 @@ func (c *Client) bind(ctx context.Context, resp *sekishov1.GetAttestationRespons
 // signed finds the key under which the envelope is the leaf.
 func (c *Client) signed(ctx context.Context, e *attest.Envelope, resp *sekishov1.GetAttestationResponse, leaf attest.Hash) error {
 	var failed error
-	for m, err := range c.materials(ctx, resp.GetBundle()) {
+	for m, err := range c.materials(ctx, resp) {
 		if err != nil {
 			return err
 		}
@@ -62,7 +62,7 @@ func (c *Client) signed(ctx context.Context, e *attest.Envelope, resp *sekishov1
 		}
 	}
 	if failed == nil {
-		failed = errors.New("the key " + resp.GetAttestation().GetKeyId() + " is neither in the bundle nor published by the service")
+		failed = errors.New("the key " + resp.GetAttestation().GetKeyId() + " is neither served with the bundle nor published by the service")
 	}
 	return failed
 }

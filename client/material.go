@@ -13,12 +13,12 @@ import (
 )
 
 // materials yields every key and certificate from which a leaf might be rebuilt:
-// those in the bundle, then those that the service publishes, then those in its
-// trust root. Where one comes from proves nothing and need not: the leaf in the
+// the one that is served beside the bundle, those in it, then those that the
+// service publishes, then those in its trust root. Where one comes from proves nothing and need not: the leaf in the
 // log has only one, and is signed for by the log.
-func (c *Client) materials(ctx context.Context, bundle []byte) iter.Seq2[material, error] {
+func (c *Client) materials(ctx context.Context, resp *sekishov1.GetAttestationResponse) iter.Seq2[material, error] {
 	return func(yield func(material, error) bool) {
-		for _, m := range materialsIn(bundle) {
+		for _, m := range append(fromPEM([]byte(resp.GetPublicKey())), materialsIn(resp.GetBundle())...) {
 			if !yield(m, nil) {
 				return
 			}

@@ -53,7 +53,7 @@ func (c *Client) List(ctx context.Context, req *sekishov1.ListAttestationsReques
 
 // Components lists what the newest SBOM of an artifact says is in it.
 func (c *Client) Components(ctx context.Context, artifact string) iter.Seq2[*sekishov1.Component, error] {
-	return pages(&sekishov1.ListComponentsRequest{Artifact: artifact}, c.sboms.ListComponents, ctx, func(r *sekishov1.ListComponentsRequest, token string) { r.PageToken = token },
+	return pages(&sekishov1.ListComponentsRequest{Artifact: artifact, PageSize: 10000}, c.sboms.ListComponents, ctx, func(r *sekishov1.ListComponentsRequest, token string) { r.PageToken = token },
 		(*sekishov1.ListComponentsResponse).GetComponents)
 }
 

@@ -124,13 +124,16 @@ func handedIn(req *sekishov1.CreateAttestationRequest) ([]byte, error) {
 			envelope = b.Snake
 		}
 		if envelope == nil {
-			return nil, fmt.Errorf("%w: the bundle holds no dsseEnvelope; only attestations can be registered", ErrNotAnAttestation)
+			return nil, fmt.Errorf("%w: the bundle holds no dsseEnvelope: it signs a file, if anything, and not a statement about one; only attestations can be registered", ErrNotAnAttestation)
 		}
 	case envelope == nil:
 		return nil, fmt.Errorf("%w: a statement, an envelope or a bundle", ErrBadRequest)
 	}
 	e, err := attest.ParseEnvelope(envelope)
-	if err != nil {
+	switch {
+	case errors.Is(err, attest.ErrTooLarge):
+		return nil, fmt.Errorf("%w: %w", ErrOverLimit, err)
+	case err != nil:
 		return nil, fmt.Errorf("%w: %w", ErrMalformed, err)
 	}
 	return e.Payload, nil

@@ -3,7 +3,6 @@ package client
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 
 	"github.com/sekisho-dev/sekisho/attest"
 	sekishov1 "github.com/sekisho-dev/sekisho/proto/sekisho/v1"
@@ -37,7 +36,7 @@ func (c *Client) UploadSBOM(ctx context.Context, req *sekishov1.UploadSbomReques
 	if served.GetAttestation().GetDigest() != resp.GetAttestation().GetDigest() {
 		return nil, refuse(ErrWrongAttestation, nil, "registered as %s; at index %d is %s", resp.GetAttestation().GetDigest(), index, served.GetAttestation().GetDigest())
 	}
-	if err := carries(s, req.GetArtifact().GetDigest(), req.GetDocument()); err != nil {
+	if err := carries(served, s, req.GetArtifact().GetDigest(), req.GetDocument()); err != nil {
 		return nil, err
 	}
 	return resp, nil
@@ -54,24 +53,25 @@ func (c *Client) GetSBOM(ctx context.Context, artifact attest.Digest) (*sekishov
 	if resp.GetAttestation().GetDigest() == "" {
 		return nil, refuse(ErrWrongAttestation, nil, "an SBOM of %s that is in no attestation", artifact)
 	}
-	_, s, err := c.get(ctx, resp.GetAttestation().GetDigest())
+	served, s, err := c.get(ctx, resp.GetAttestation().GetDigest())
 	if err != nil {
 		return nil, err
 	}
-	if err := carries(s, artifact.Set(), resp.GetDocument()); err != nil {
+	if err := carries(served, s, artifact.Set(), resp.GetDocument()); err != nil {
 		return nil, err
 	}
 	return resp, nil
 }
 
 // carries checks that a statement is about an artifact and that its predicate is a
-// document, whatever the space between the tokens.
-func carries(s *attest.Statement, artifact attest.DigestSet, document []byte) error {
+// document, byte for byte. The white space around the document is no part of a
+// predicate's value, but it was signed too.
+func carries(served *sekishov1.GetAttestationResponse, s *attest.Statement, artifact attest.DigestSet, document []byte) error {
 	if match, _ := s.Subject(artifact); match != attest.Matched {
 		return refuse(ErrWrongAttestation, nil, "the signed statement is not about %s", short(artifact))
 	}
-	var a, b bytes.Buffer
-	if json.Compact(&a, s.Predicate) != nil || json.Compact(&b, document) != nil || !bytes.Equal(a.Bytes(), b.Bytes()) {
+	e, err := attest.ParseEnvelope(served.GetEnvelope())
+	if err != nil || !bytes.Contains(e.Payload, document) || !bytes.Equal(bytes.TrimSpace(document), bytes.TrimSpace(s.Predicate)) {
 		return refuse(ErrWrongAttestation, nil, "the signed statement does not carry this document")
 	}
 	return nil

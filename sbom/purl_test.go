@@ -3,6 +3,7 @@ package sbom
 import (
 	"errors"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -22,6 +23,9 @@ func TestCanonicalPURL(t *testing.T) {
 		"pkg:maven/org.apache/log4j@2.14.1?type=jar":     "pkg:maven/org.apache/log4j@2.14.1?type=jar",
 		"pkg:generic/a%20b@1+2":                          "pkg:generic/a%20b@1%2B2",
 		"pkg:npm/a@1#x/y":                                "pkg:npm/a@1#x/y",
+		"pkg:npm/a@1#/x//y/":                             "pkg:npm/a@1#x/y",
+		"pkg:npm/a@1#./x":                                "pkg:npm/a@1#x",
+		"pkg:pypi/zope.interface@5":                      "pkg:pypi/zope.interface@5",
 	} {
 		got, err := CanonicalPURL(purl)
 		if err != nil || got != want {
@@ -95,6 +99,55 @@ func TestSearchKeysAreWhatIsAskedFor(t *testing.T) {
 	}
 }
 
+// A search means every name that the registry takes for the same.
+func TestSearchKeyOfPyPI(t *testing.T) {
+	for _, component := range []string{"pkg:pypi/zope.interface@5.0", "pkg:pypi/Zope_Interface@5.0", "pkg:pypi/zope-interface@5.0", "pkg:pypi/zope.-_interface@5.0"} {
+		for _, asked := range []string{"pkg:pypi/zope.interface", "pkg:pypi/zope_interface@5.0", "pkg:pypi/ZOPE-Interface", "pkg:pypi/zope--interface"} {
+			key, err := SearchKey(asked)
+			if err != nil || !slices.Contains(SearchKeys(component), key) {
+				t.Errorf("%s is not found as %s: %q, %v", component, asked, key, err)
+			}
+		}
+	}
+	if key, err := SearchKey("pkg:npm/lodash.merge"); err != nil || key != "pkg:npm/lodash.merge" {
+		t.Errorf("npm: %q, %v", key, err)
+	}
+	if _, err := SearchKey("zope.interface"); !errors.Is(err, ErrPURL) {
+		t.Errorf("%v, want ErrPURL", err)
+	}
+}
+
+// A document is found by its components and by what it is about, each once.
+func TestDocumentSearchKeys(t *testing.T) {
+	for name, doc := range map[string]string{
+		"CycloneDX": bom(`,"metadata":{"component":{"type":"file","name":"a","purl":"pkg:npm/a@1","components":[{"type":"file","name":"b","purl":"pkg:npm/b@1"}]}},
+			"components":[{"type":"file","name":"b2","purl":"pkg:npm/b@2"},{"type":"file","name":"c","purl":"c"}]`),
+		"SPDX": spdxDoc(`,"documentDescribes":["SPDXRef-a"],"packages":[{"SPDXID":"SPDXRef-a","name":"a","downloadLocation":"NONE"` + refs("PACKAGE-MANAGER", "purl", "pkg:npm/a@1") + `},
+			{"SPDXID":"SPDXRef-b","name":"b","downloadLocation":"NONE"` + refs("PACKAGE-MANAGER", "purl", "pkg:npm/b@1") + `},
+			{"SPDXID":"SPDXRef-b2","name":"b","downloadLocation":"NONE"` + refs("PACKAGE-MANAGER", "purl", "pkg:npm/b@2") + `}]`),
+	} {
+		got := read(t, doc).SearchKeys()
+		slices.Sort(got)
+		if want := []string{"pkg:npm/a", "pkg:npm/a@1", "pkg:npm/b", "pkg:npm/b@1", "pkg:npm/b@2"}; !slices.Equal(got, want) {
+			t.Errorf("%s: %q, want %q", name, got, want)
+		}
+	}
+}
+
+func TestUnindexed(t *testing.T) {
+	const good, bad, other = `{"type":"file","name":"a","purl":"pkg:npm/a@1"}`, `{"type":"file","name":"b","purl":"b\u001b[2J"}`, `{"type":"file","name":"c","purl":"c"}`
+	for members, want := range map[string]string{
+		"":                "",
+		good:              "",
+		good + "," + bad:  `1 component has a malformed package URL, "b\x1b[2J", and cannot be searched for`,
+		bad + "," + other: `2 components have malformed package URLs, the first "b\x1b[2J", and cannot be searched for`,
+	} {
+		if got := read(t, bom(`,"components":[`+members+`]`)).Unindexed(); got != want {
+			t.Errorf("%s: %q, want %q", members, got, want)
+		}
+	}
+}
+
 func FuzzCanonicalPURL(f *testing.F) {
 	for _, s := range []string{"pkg:npm/%40a/b@1?x=y#z", "pkg:golang/github.com/a%2Fb@v1", "pkg:mlflow/A@1?repository_url=https://x.databricks.com", "pkg:npm/a@1@2", "pkg:a/b?c=d%26e", "pkg:a/..%2f/b#../c"} {
 		f.Add(s)
@@ -109,6 +162,9 @@ func FuzzCanonicalPURL(f *testing.F) {
 		}
 		if again, err := CanonicalPURL(p); err != nil || again != p {
 			t.Errorf("%q becomes %q, and that %q, %v", s, p, again, err)
+		}
+		if k, err := SearchKey(s); err != nil || !slices.Contains(SearchKeys(s), k) {
+			t.Errorf("%q is not found as itself: %q, %v", s, k, err)
 		}
 		for _, k := range SearchKeys(s) {
 			if c, err := CanonicalPURL(k); err != nil || c != k {

@@ -29,6 +29,32 @@ func IsPredicateType(predicateType string) bool {
 	return false
 }
 
+// What stands around the document in a statement that is made here.
+const (
+	beforeDocument = `{"_type":"` + attest.StatementV1 + `","predicate":`
+	behindDocument = `,"predicateType":"`
+	space          = " \t\r\n"
+)
+
+// ReadPredicate reads the document that a statement carries. It must be what the
+// predicate type says: who demands SPDX must not be given CycloneDX by that name.
+//
+// Errors: those of [Read]; [ErrFormat] if the predicate type is another's.
+func ReadPredicate(s *attest.Statement) (*Document, error) {
+	doc, err := Read(s.Predicate)
+	if err != nil {
+		return nil, err
+	}
+	name := cyclonedxType
+	if doc.Format == SPDX {
+		name = spdxType
+	}
+	if s.PredicateType != name && s.PredicateType != name+"/v"+doc.SpecVersion {
+		return nil, fmt.Errorf("reading SBOM: %w: %s %s as %.100q", ErrFormat, doc.Format, doc.SpecVersion, s.PredicateType)
+	}
+	return doc, nil
+}
+
 // errOther: a caller mixed up two documents.
 var errOther = errors.New("the document is not the one that was read")
 
@@ -51,12 +77,28 @@ func Statement(doc *Document, original []byte, subjects []attest.Resource) ([]by
 		predicateType = spdxType
 	}
 	b := bytes.NewBuffer(make([]byte, 0, len(original)+len(about)+256))
-	b.WriteString(`{"_type":"` + attest.StatementV1 + `","predicate":`)
+	b.WriteString(beforeDocument)
 	b.Write(original)
-	b.WriteString(`,"predicateType":"` + predicateType + `","subject":`)
+	b.WriteString(behindDocument + predicateType + `","subject":`)
 	b.Write(about)
 	b.WriteString("}")
 	return b.Bytes(), nil
+}
+
+// Original returns the document that a statement carries, as it was handed in: where
+// the payload was made by [Statement], with the white space that stood around it,
+// which is no part of the predicate's value.
+func Original(payload []byte, s *attest.Statement) []byte {
+	rest, ours := bytes.CutPrefix(payload, []byte(beforeDocument))
+	if !ours {
+		return s.Predicate
+	}
+	behind, found := bytes.CutPrefix(bytes.TrimLeft(rest, space), s.Predicate)
+	behind = bytes.TrimLeft(behind, space)
+	if !found || !bytes.HasPrefix(behind, []byte(behindDocument)) {
+		return s.Predicate
+	}
+	return rest[:len(rest)-len(behind)]
 }
 
 // subjectsJSON writes the subjects. Each must have a digest that may identify an

@@ -43,6 +43,9 @@ func TestStatementCarriesTheOriginalBytes(t *testing.T) {
 			if !bytes.Equal(s.Predicate, bytes.TrimSpace(original)) {
 				t.Errorf("predicate %.100q", s.Predicate)
 			}
+			if got := Original(payload, s); !bytes.Equal(got, original) {
+				t.Errorf("comes back as %.100q", got)
+			}
 			if !IsPredicateType(s.PredicateType) || strings.Contains(s.PredicateType, "spdx") != (doc.Format == SPDX) {
 				t.Errorf("%s is a %s", doc.Format, s.PredicateType)
 			}
@@ -60,6 +63,48 @@ func TestStatementCarriesTheOriginalBytes(t *testing.T) {
 				t.Error("the same call makes another statement")
 			}
 		})
+	}
+}
+
+// Of a statement that others wrote the predicate's value is all there is.
+func TestOriginalOfOthers(t *testing.T) {
+	const digest = `"sha256":"cdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcd"`
+	for name, payload := range map[string]string{
+		"spaced":         `{"_type":"` + attest.StatementV1 + `", "predicate": {"a":1} ,"predicateType":"https://spdx.dev/Document","subject":[{"digest":{` + digest + `}}]}`,
+		"another order":  `{"_type":"` + attest.StatementV1 + `","predicateType":"https://spdx.dev/Document","predicate": {"a":1} ,"subject":[{"digest":{` + digest + `}}]}`,
+		"another behind": `{"_type":"` + attest.StatementV1 + `","predicate": {"a":1} ,"subject":[{"digest":{` + digest + `}}],"predicateType":"https://spdx.dev/Document"}`,
+	} {
+		s, err := attest.ParseStatement([]byte(payload))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := Original([]byte(payload), s); string(got) != `{"a":1}` {
+			t.Errorf("%s: %q", name, got)
+		}
+	}
+}
+
+// What is signed as an SBOM is one, of the format and version that its type names.
+func TestReadPredicate(t *testing.T) {
+	for name, c := range map[string]struct {
+		typ, doc string
+		want     error
+	}{
+		"CycloneDX":         {"https://cyclonedx.org/bom", bom(""), nil},
+		"by its version":    {"https://cyclonedx.org/bom/v1.6", bom(""), nil},
+		"SPDX":              {"https://spdx.dev/Document", spdxDoc(""), nil},
+		"SPDX 2.3":          {"https://spdx.dev/Document/v2.3", spdxDoc(""), nil},
+		"another version":   {"https://cyclonedx.org/bom/v1.5", bom(""), ErrFormat},
+		"CycloneDX as SPDX": {"https://spdx.dev/Document", bom(""), ErrFormat},
+		"SPDX as CycloneDX": {"https://cyclonedx.org/bom", spdxDoc(""), ErrFormat},
+		"as something else": {"https://slsa.dev/provenance/v1", bom(""), ErrFormat},
+		"malformed":         {"https://cyclonedx.org/bom", bom(`,"components":[{}]`), ErrMalformed},
+		"nothing":           {"https://cyclonedx.org/bom", "{}", ErrFormat},
+		"no predicate":      {"https://cyclonedx.org/bom", "", ErrMalformed},
+	} {
+		if doc, err := ReadPredicate(&attest.Statement{PredicateType: c.typ, Predicate: []byte(c.doc)}); !errors.Is(err, c.want) || (doc == nil) != (c.want != nil) {
+			t.Errorf("%s: %v, %v; want %v", name, doc, err, c.want)
+		}
 	}
 }
 

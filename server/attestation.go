@@ -57,7 +57,7 @@ func (a *attestations) CreateAttestation(ctx context.Context, req *sekishov1.Cre
 	return resp, nil
 }
 
-// parsePublicKey reads the PEM public key that came with an envelope.
+// parsePublicKey reads the PEM public key that came with an envelope or a bundle.
 func parsePublicKey(text string) (crypto.PublicKey, error) {
 	if text == "" {
 		return nil, nil
@@ -95,7 +95,16 @@ func (a *attestations) GetAttestation(ctx context.Context, req *sekishov1.GetAtt
 		Bundle:      served,
 		SubmittedBy: kept.record.SubmittedBy,
 		SubmitTime:  timestamppb.New(kept.record.SubmittedAt),
+		PublicKey:   publicKeyPEM(kept.record.PublicKey),
 	}, nil
+}
+
+// publicKeyPEM writes a DER SubjectPublicKeyInfo as PEM; "" for none.
+func publicKeyPEM(spki []byte) string {
+	if len(spki) == 0 {
+		return ""
+	}
+	return string(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: spki}))
 }
 
 // A row is one attestation in the index.

@@ -179,7 +179,7 @@ func TestRefusalsAreAnswers(t *testing.T) {
 	statement := bytes.Replace(testhouse.Provenance(app, localBuilder), []byte(`{"sha256":`), []byte(`{"sha512":"`+attest.SHA512([]byte("app")).Hex()+`","sha256":`), 1)
 	h.Statement(t, statement)
 	boms := testhouse.New(t, testhouse.Options{})
-	boms.Statement(t, bytes.Replace(testhouse.Provenance(app, localBuilder), []byte(attest.ProvenanceV1), []byte("https://cyclonedx.org/bom"), 1))
+	boms.Statement(t, sbomStatement(app))
 
 	for name, c := range map[string]struct {
 		h      *testhouse.House

@@ -3,6 +3,9 @@ package server
 import (
 	"context"
 	"fmt"
+	"strconv"
+	"strings"
+	"sync"
 
 	"github.com/sekisho-dev/sekisho/attest"
 	sekishov1 "github.com/sekisho-dev/sekisho/proto/sekisho/v1"
@@ -17,6 +20,35 @@ import (
 type sboms struct {
 	sekishov1.UnimplementedSbomServiceServer
 	Config
+	listed listing
+}
+
+// A listing is the document of which a page was asked for last, while more of it is
+// to come: reading sixteen megabytes anew for each page would take minutes. It is
+// one at most, for what it takes to keep.
+type listing struct {
+	sync.Mutex
+	index uint64
+	rows  []sbom.Row
+}
+
+// of returns the rows of the document at an index, or nil.
+func (l *listing) of(index uint64) []sbom.Row {
+	l.Lock()
+	defer l.Unlock()
+	if l.index != index {
+		return nil
+	}
+	return l.rows
+}
+
+// keep keeps the rows of a document; if there are none, it forgets that document.
+func (l *listing) keep(index uint64, rows []sbom.Row) {
+	l.Lock()
+	defer l.Unlock()
+	if l.index == index || rows != nil {
+		l.index, l.rows = index, rows
+	}
 }
 
 func (s *sboms) UploadSbom(ctx context.Context, req *sekishov1.UploadSbomRequest) (*sekishov1.UploadSbomResponse, error) {
@@ -41,6 +73,10 @@ func (s *sboms) UploadSbom(ctx context.Context, req *sekishov1.UploadSbomRequest
 	if err != nil {
 		return nil, err
 	}
+	warnings := doc.Contradictions(subject)
+	if unindexed := doc.Unindexed(); unindexed != "" {
+		warnings = append(warnings, unindexed)
+	}
 	r := registration(regs[0])
 	return &sekishov1.UploadSbomResponse{
 		Attestation:       r.Attestation,
@@ -48,7 +84,7 @@ func (s *sboms) UploadSbom(ctx context.Context, req *sekishov1.UploadSbomRequest
 		AlreadyRegistered: r.AlreadyRegistered,
 		Indexed:           regs[0].Indexed,
 		ComponentCount:    int32(len(doc.Components)),
-		Warnings:          doc.Contradictions(subject),
+		Warnings:          warnings,
 	}, nil
 }
 
@@ -118,7 +154,8 @@ func newest(ctx context.Context, f *follow.Follower, artifact string) (found row
 	return found, err
 }
 
-// read reads the SBOM that an attestation carries.
+// read reads the SBOM that an attestation carries: the document as it was handed in,
+// and what it says.
 func (s *sboms) read(ctx context.Context, r row) (kept, []byte, *sbom.Document, error) {
 	k, err := load(ctx, s.Config, r)
 	if err != nil {
@@ -131,33 +168,72 @@ func (s *sboms) read(ctx context.Context, r row) (kept, []byte, *sbom.Document, 
 	if !sbom.IsPredicateType(statement.PredicateType) {
 		return kept{}, nil, nil, fmt.Errorf("%w: attestation %d is a %s", attest.ErrPredicateType, r.index, statement.PredicateType)
 	}
-	doc, err := sbom.Read(statement.Predicate)
-	return k, statement.Predicate, doc, err
+	doc, err := sbom.ReadPredicate(statement)
+	return k, sbom.Original(k.payload, statement), doc, err
 }
 
 func (s *sboms) ListComponents(ctx context.Context, req *sekishov1.ListComponentsRequest) (*sekishov1.ListComponentsResponse, error) {
-	from, err := pageStart(req.GetPageToken())
+	r, from, err := s.page(ctx, req)
 	if err != nil {
 		return nil, err
 	}
-	r, err := newest(ctx, s.Follow, req.GetArtifact())
-	if err != nil {
-		return nil, err
+	rows := s.listed.of(r.index)
+	if rows == nil {
+		_, _, doc, err := s.read(ctx, r)
+		if err != nil {
+			return nil, err
+		}
+		rows = doc.Rows()
 	}
-	_, _, doc, err := s.read(ctx, r)
-	if err != nil {
-		return nil, err
-	}
-	resp := &sekishov1.ListComponentsResponse{Attestation: attestation(r.index, r.facts)}
-	rows, size := doc.Rows(), pageSize(req.GetPageSize(), 1000, 10000)
+	resp, size := &sekishov1.ListComponentsResponse{Attestation: attestation(r.index, r.facts)}, pageSize(req.GetPageSize(), 1000, 10000)
 	for i := min(from, uint64(len(rows))); i < uint64(len(rows)); i++ {
 		if len(resp.Components) == size {
-			resp.NextPageToken = pageToken(i)
-			break
+			resp.NextPageToken = pageToken(r.index) + "." + pageToken(i)
+			s.listed.keep(r.index, rows)
+			return resp, nil
 		}
 		resp.Components = append(resp.Components, component(rows[i]))
 	}
+	s.listed.keep(r.index, nil)
 	return resp, nil
+}
+
+// page finds the document that is listed, and how much of it was listed already. A
+// token names the document: a newer one, registered between two pages, must not
+// continue the list of the first.
+func (s *sboms) page(ctx context.Context, req *sekishov1.ListComponentsRequest) (r row, from uint64, err error) {
+	index, rest, again := strings.Cut(req.GetPageToken(), ".")
+	if !again {
+		if from, err = pageStart(req.GetPageToken()); err == nil && from != 0 {
+			err = fmt.Errorf("%w: pageToken is not one of ours", errBadRequest)
+		}
+		if err != nil {
+			return row{}, 0, err
+		}
+		r, err = newest(ctx, s.Follow, req.GetArtifact())
+		return r, 0, err
+	}
+	digest, err := attest.ParseDigest(req.GetArtifact())
+	if err != nil {
+		return row{}, 0, err
+	}
+	at, err := pageStart(index)
+	if err != nil {
+		return row{}, 0, err
+	}
+	if from, err = pageStart(rest); err != nil {
+		return row{}, 0, err
+	}
+	r, err = lookup(ctx, s.Follow, strconv.FormatUint(at, 10))
+	if err != nil {
+		return row{}, 0, err
+	}
+	for _, sub := range r.facts.Subjects() {
+		if sub.Digest[digest.Algorithm()] == digest.Hex() {
+			return r, from, nil
+		}
+	}
+	return row{}, 0, fmt.Errorf("%w: pageToken is of another artifact", errBadRequest)
 }
 
 func component(r sbom.Row) *sekishov1.Component {
@@ -177,24 +253,27 @@ func (s *sboms) ListDependents(ctx context.Context, req *sekishov1.ListDependent
 	if err != nil {
 		return nil, err
 	}
-	purl, err := sbom.CanonicalPURL(req.GetPurl())
+	purl, err := sbom.SearchKey(req.GetPurl())
 	if err != nil {
 		return nil, err
 	}
 	size := pageSize(req.GetPageSize(), 100, 1000)
 	resp := &sekishov1.ListDependentsResponse{}
-	err = s.Follow.View(ctx, func(snap store.Snapshot, _ *follow.Control) error {
+	err = s.Follow.View(ctx, func(snap store.Snapshot, c *follow.Control) error {
 		for rec, err := range snap.Find(store.Key{Kind: store.Component, Value: purl}, from) {
 			if err != nil {
 				return err
 			}
-			if len(resp.Dependents) >= size {
-				resp.NextPageToken = pageToken(rec.Index)
-				return nil
-			}
 			facts, err := verifier.RestoreFacts(rec.Value)
 			if err != nil {
 				return err
+			}
+			if c.Trust.Believe(facts).Signer == "" {
+				continue // whoever may hand in an envelope could otherwise say of any artifact what is in it
+			}
+			if len(resp.Dependents) >= size {
+				resp.NextPageToken = pageToken(rec.Index)
+				return nil
 			}
 			for _, sub := range facts.Subjects() {
 				resp.Dependents = append(resp.Dependents, &sekishov1.Dependent{

@@ -69,13 +69,19 @@ func (t *TrustRoot) signersOf(f *Facts, proven time.Time) (names []string, err e
 			err = e // whoever is known, and not believed, says more than whoever is unknown
 		}
 	}
-	if len(names) == 0 && err == nil {
+	switch {
+	case len(names) > 0:
+		return names, nil
+	case err == nil:
 		err = fmt.Errorf("%w: the trust root names no signers", ErrUnknownSigner)
+	case errors.Is(err, ErrUnknownSigner):
+		err = fmt.Errorf("%w: %s", err, f.who())
 	}
-	return names, err
+	return nil, err
 }
 
-// signed reports whether the facts are of this signer.
+// signed reports whether the facts are of this signer. Most signers are somebody
+// else: to say so costs nothing.
 func (s *signer) signed(f *Facts, proven time.Time) error {
 	if s.sigstore == nil {
 		for i := range s.keys {
@@ -83,7 +89,7 @@ func (s *signer) signed(f *Facts, proven time.Time) error {
 				return s.keys[i].counts(proven)
 			}
 		}
-		return fmt.Errorf("%w: %s", ErrUnknownSigner, f.who())
+		return ErrUnknownSigner
 	}
 	builderID := ""
 	if f.provenance != nil {
@@ -91,13 +97,13 @@ func (s *signer) signed(f *Facts, proven time.Time) error {
 	}
 	switch {
 	case f.identity == "" || f.issuer != s.issuer || !slices.Contains(f.verifiedUnder, string(s.sigstore.digest)):
-		return fmt.Errorf("%w: %s", ErrUnknownSigner, f.who())
+		return ErrUnknownSigner
 	case s.identity.matches(f.identity, builderID):
 		return nil
 	case s.identity.builder && builderID != "":
 		return fmt.Errorf("%w: the certificate is of %s, and the provenance names builder %s", ErrSignerBuilderMismatch, f.identity, builderID)
 	}
-	return fmt.Errorf("%w: %s", ErrUnknownSigner, f.who())
+	return ErrUnknownSigner
 }
 
 // who names the signer of facts, for people.

@@ -4,16 +4,35 @@ import (
 	"bytes"
 	"crypto/x509"
 	"encoding/pem"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/sekisho-dev/sekisho/attest"
 )
 
 const (
 	defaultIdentity = "https://github.com/sigstore-conformance/extremely-dangerous-public-oidc-beacon/.github/workflows/extremely-dangerous-oidc-beacon.yml@refs/heads/main"
 	defaultIssuer   = "https://token.actions.githubusercontent.com"
 )
+
+// refusals are the cases that are refused for something else than what a verified
+// bundle says, so that a case which is only misread is no refusal.
+var refusals = map[string]error{
+	"bundle-empty-certificate-chain_fail":         ErrBundle,
+	"bundle-invalid-base64-signature_fail":        ErrBundle,
+	"bundle-malformed-json_fail":                  attest.ErrMalformed,
+	"bundle-negative-log-index_fail":              ErrBundle,
+	"bundle-unknown-version_fail":                 ErrBundle,
+	"bundle-with-root-cert_fail":                  ErrBundle,
+	"invalid-inclusion-proof_fail":                ErrBundle,
+	"managed-key-no-key_fail":                     ErrUnknownKey,
+	"rekor2-no-inclusion-proof_fail":              ErrBundle,
+	"rekor2-timestamp-with-incorrect-time_fail":   ErrBundle,
+	"trust-root-tlog-missing-validity-start_fail": ErrTrustRoot,
+}
 
 // TestSigstoreConformance runs the bundles of sigstore-conformance. A case whose
 // name ends in _fail must be refused; every other must be accepted.
@@ -25,10 +44,46 @@ func TestSigstoreConformance(t *testing.T) {
 	for _, dir := range cases {
 		t.Run(filepath.Base(dir), func(t *testing.T) {
 			err := verifyCase(t, dir)
-			if wantFail := strings.HasSuffix(dir, "_fail"); (err != nil) != wantFail {
-				t.Errorf("err = %v, want refusal %v", err, wantFail)
+			var want error
+			if strings.HasSuffix(dir, "_fail") {
+				if want = refusals[filepath.Base(dir)]; want == nil {
+					want = ErrSignature
+				}
+			}
+			if !errors.Is(err, want) || (err == nil) != (want == nil) {
+				t.Errorf("err = %v, want %v", err, want)
 			}
 		})
+	}
+}
+
+// TestSigstoreConformanceIsNotRegistered: most of the bundles sign a file. That may
+// be verified, and registering it is refused for being no attestation.
+func TestSigstoreConformanceIsNotRegistered(t *testing.T) {
+	cases, err := filepath.Glob("../testdata/sigstore/conformance/*/bundle.sigstore.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	files := 0
+	for _, path := range cases {
+		raw, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !bytes.Contains(raw, []byte(`"messageSignature"`)) {
+			continue
+		}
+		files++
+		want := ErrNotAttestation
+		if strings.Contains(path, "unknown-version") {
+			want = ErrBundle // what it would be is not known
+		}
+		if _, _, err := ReadBundle(raw); !errors.Is(err, want) {
+			t.Errorf("%s: %v, want %v", filepath.Dir(path), err, want)
+		}
+	}
+	if files != 34 {
+		t.Errorf("%d cases sign a file, want 34", files)
 	}
 }
 

@@ -90,6 +90,8 @@ func entryMatches(e *entryOutline, rec *attest.Record, payload []byte) error {
 		if !(v.PublicKey != nil && bytes.Equal(v.PublicKey.RawBytes, rec.PublicKey)) && !(v.Certificate != nil && bytes.Equal(v.Certificate.RawBytes, rec.Certificate)) {
 			return refuse("key")
 		}
+	case "intoto 0.0.1":
+		return fmt.Errorf("%w: an entry of kind intoto 0.0.1 does not hold the signature, so that it cannot be compared", ErrLogEntryMismatch)
 	default:
 		return fmt.Errorf("%w: entries of kind %.40q %.20q say nothing about statements", ErrLogEntryMismatch, body.Kind, body.APIVersion)
 	}

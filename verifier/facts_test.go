@@ -16,7 +16,7 @@ func realFacts(t testing.TB, w *world) map[string]*Facts {
 	all := map[string]*Facts{}
 	for _, name := range []string{
 		"MODULE.bazel.intoto.jsonl", "sigstore-js-2.1.0-bundle.json", "sigstore-js-2.1.0-bundle-v0.1.json", "bundle-provenance.json",
-		"container-based-v2.1.0.build.slsa", "github_provenance_demo-0.0.12-py3-none-any-bundle.jsonl", "bundle-publish.json",
+		"container-based-v2.1.0.build.slsa", "gradle-v1.9.0.build.slsa", "github_provenance_demo-0.0.12-py3-none-any-bundle.jsonl", "bundle-publish.json",
 	} {
 		f, err := verifyBundle(w.TrustRoot, testdata(t, name))
 		if err != nil {
@@ -41,6 +41,9 @@ func TestRealProvenance(t *testing.T) {
 		"sigstore-js-2.1.0-bundle-v0.1.json": {"github-workflow", "github-hosted", "git+https://github.com/sigstore/sigstore-js", attest.L2},
 		"bundle-provenance.json":             {"github-workflow", "github-runner", "git+https://github.com/sigstore/sigstore-js", attest.L2},
 		"container-based-v2.1.0.build.slsa": {"github-actions", "https://github.com/slsa-framework/slsa-github-generator/.github/workflows/builder_container-based_slsa3.yml",
+			"git+https://github.com/slsa-framework/example-package", attest.L3},
+		// the delegator signs for a builder that the provenance names
+		"gradle-v1.9.0.build.slsa": {"slsa-delegator", "https://github.com/slsa-framework/slsa-github-generator/.github/workflows/builder_gradle_slsa3.yml",
 			"git+https://github.com/slsa-framework/example-package", attest.L3},
 		"github_provenance_demo-0.0.12-py3-none-any-bundle.jsonl": {"github-workflow-private", "github-hosted", "git+https://github.com/actions/attest-demo", attest.L2},
 		"bundle-publish.json": {"npm-registry", "", "", attest.L0},

@@ -25,12 +25,17 @@ type Starter struct {
 	Admin         Caller // may have statements signed for builders under https://localhost/
 }
 
-// generators are the builders of slsa-github-generator (standards: SLSA section
-// 8 of its own documentation), each rated at level 3 at a full version only.
+// generators are the builders of slsa-github-generator that sign for
+// themselves, each rated at level 3 at a full version only.
 var generators = []string{
-	"builder_go_slsa3", "builder_container-based_slsa3", "builder_nodejs_slsa3", "builder_maven_slsa3", "builder_gradle_slsa3",
-	"builder_bazel_slsa3", "generator_generic_slsa3", "generator_container_slsa3", "delegator_generic_slsa3", "delegator_lowperms-generic_slsa3",
+	"builder_go_slsa3", "builder_container-based_slsa3", "generator_generic_slsa3", "generator_container_slsa3",
+	"delegator_generic_slsa3", "delegator_lowperms-generic_slsa3",
 }
+
+// delegated are the builders of slsa-github-generator that its delegator signs
+// for ("bring your own builder"): the certificate names the delegator, which has
+// checked by their own token who called it, and the provenance names them.
+var delegated = []string{"builder_nodejs_slsa3", "builder_maven_slsa3", "builder_gradle_slsa3", "builder_bazel_slsa3"}
 
 // StarterTrustRoot writes version 1 of a trust root with which everything can be
 // tried: the public-good and GitHub Sigstore roots, the builders that the SLSA
@@ -45,7 +50,8 @@ func StarterTrustRoot(s Starter) ([]byte, error) {
 		PublicGood, GitHub string
 		NPM                []registryKey
 		Generators         []string
-	}{Starter: s, NPM: registry, Generators: generators}
+		Delegated          []string
+	}{Starter: s, NPM: registry, Generators: generators, Delegated: delegated}
 	for name, into := range map[string]*string{"roots/public-good.json": &data.PublicGood, "roots/github.json": &data.GitHub} {
 		raw, err := roots.ReadFile(name)
 		if err != nil {

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"crypto"
 	"crypto/x509"
-	"errors"
 	"fmt"
 	"strings"
 
@@ -24,11 +23,9 @@ import (
 // that is no statement.
 func (t *TrustRoot) Verify(rec *attest.Record, payload []byte) (*Facts, error) {
 	if rec.Bundle != nil && len(rec.Certificate) == 0 && len(rec.PublicKey) == 0 {
-		records, err := t.Resolve(rec.Envelope(payload))
-		if err != nil {
+		if err := t.FindKey(rec, payload); err != nil {
 			return nil, err
 		}
-		rec.PublicKey, rec.KeyDetails = records[0].PublicKey, records[0].KeyDetails
 	}
 	f, untrusted, err := t.verify(rec, payload)
 	if err != nil {
@@ -146,12 +143,12 @@ func (t *TrustRoot) verifyBundle(f *Facts, rec *attest.Record, payload []byte) (
 	if err != nil {
 		return nil, err
 	}
-	var why []error
+	var why []string
 	for i := range t.sigstore {
 		r := &t.sigstore[i]
 		result, err := r.verify(b, rec)
 		if err != nil {
-			why = append(why, fmt.Errorf("%s: %w", r.name, err))
+			why = append(why, r.name+": "+reason(err))
 			continue
 		}
 		f.verifiedUnder = append(f.verifiedUnder, string(r.digest))
@@ -161,9 +158,16 @@ func (t *TrustRoot) verifyBundle(f *Facts, rec *attest.Record, payload []byte) (
 		f.certified(result)
 	}
 	if len(why) == 0 {
-		why = append(why, errors.New("the trust root names none"))
+		why = append(why, "the trust root names none")
 	}
-	return fmt.Errorf("%w: %w", ErrUntrustedRoot, errors.Join(why...)), nil
+	return fmt.Errorf("%w (%s); either its evidence is not that of this signature, or it was signed at a Sigstore instance that trust root version %d does not name under sigstore",
+		ErrUntrustedRoot, strings.Join(why, "; "), t.Version()), nil
+}
+
+// reason is what sigstore-go says, on one line, and without the verb that it
+// formats an error with when it has none.
+func reason(err error) string {
+	return strings.Join(strings.Fields(strings.ReplaceAll(err.Error(), "; error: %!w(<nil>)", "")), " ")
 }
 
 // provesTime reports whether anything in the bundle could prove when it was

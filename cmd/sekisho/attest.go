@@ -7,7 +7,9 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 
+	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
@@ -55,10 +57,10 @@ the same signer is registered once; asking again shows the first registration.`,
 			for _, d := range docs {
 				d.request.PublicKey, d.request.ValidateOnly = string(key), dryRun
 			}
-			return errors.Join(failed, a.register(ctx, c, docs, len(args) > 1 || len(docs) > 1))
+			return errors.Join(failed, a.register(ctx, c, docs, len(args) > 1 || len(docs) > 1 || failed != nil))
 		}),
 	}
-	c.Flags().StringVar(&publicKey, "public-key", "", "PEM of the key that signed an envelope, if the trust root does not name it")
+	c.Flags().StringVar(&publicKey, "public-key", "", "PEM of the key that signed an envelope or a bundle, if the trust root does not name it")
 	c.Flags().BoolVar(&dryRun, "dry-run", false, "check everything, register nothing")
 	return c
 }
@@ -89,41 +91,67 @@ func (a *app) documents(paths []string) (docs []*document, err error) {
 
 // split takes JSON lines apart. A file that is one document, on however many lines,
 // is handed in whole: what is signed are the file's bytes.
+//
+// A line that is JSON and no attestation does not keep the others from being
+// registered; a file that is not JSON throughout is refused whole.
 func split(path string, raw []byte) ([]*document, error) {
-	var (
-		docs  []*document
+	type line struct {
+		at    int
 		value jsontext.Value
-	)
+	}
+	var lines []line
 	dec := jsontext.NewDecoder(bytes.NewReader(raw))
 	for {
-		line := 1 + bytes.Count(raw[:dec.InputOffset()], []byte("\n"))
-		next, err := dec.ReadValue()
+		value, err := dec.ReadValue()
 		if errors.Is(err, io.EOF) {
 			break
 		}
 		if err != nil {
-			return nil, rejection{fmt.Errorf("%s: %w: it is not JSON: %w", path, client.ErrMalformed, err)}
+			return nil, rejection{fmt.Errorf("%s: %w: %w", path, client.ErrMalformed, notJSON(raw, err))}
 		}
-		from := path
-		if len(docs) > 0 {
-			from = fmt.Sprintf("%s:%d", path, line)
-		}
-		value = bytes.Clone(next)
-		req, err := request(value, value)
-		if err != nil {
-			return nil, rejection{fmt.Errorf("%s: %w", from, err)}
-		}
-		docs = append(docs, &document{from, req})
+		start := dec.InputOffset() - int64(len(value))
+		lines = append(lines, line{1 + bytes.Count(raw[:start], []byte("\n")), bytes.Clone(value)})
 	}
-	switch len(docs) {
+	switch len(lines) {
 	case 0:
 		return nil, rejection{fmt.Errorf("%s: %w: it is empty", path, client.ErrMalformed)}
 	case 1:
-		var err error
-		docs[0].request, err = request(value, raw)
-		return docs, err
+		req, err := request(lines[0].value, raw)
+		if err != nil {
+			return nil, rejection{fmt.Errorf("%s: %w", path, err)}
+		}
+		return []*document{{path, req}}, nil
 	}
-	return docs, nil
+	var (
+		docs   []*document
+		failed []error
+	)
+	for _, l := range lines {
+		from := fmt.Sprintf("%s:%d", path, l.at)
+		req, err := request(l.value, l.value)
+		if err != nil {
+			failed = append(failed, rejection{fmt.Errorf("%s: %w", from, err)})
+			continue
+		}
+		docs = append(docs, &document{from, req})
+	}
+	return docs, join(failed)
+}
+
+// notJSON says why bytes are not JSON, and what they are where that is plain.
+func notJSON(raw []byte, err error) error {
+	for _, k := range []struct{ begins, is string }{
+		{"\x1f\x8b", "it is compressed by gzip; unpack it first"},
+		{"\xef\xbb\xbf", "it begins with a byte order mark, which JSON may not; save it as UTF-8 without one"},
+		{"\xff\xfe", "it is UTF-16; save it as UTF-8"},
+		{"\xfe\xff", "it is UTF-16; save it as UTF-8"},
+		{"-----BEGIN ", "it is PEM, a key or certificate; a key goes with --public-key"},
+	} {
+		if bytes.HasPrefix(raw, []byte(k.begins)) {
+			return errors.New(k.is)
+		}
+	}
+	return fmt.Errorf("it is not JSON: %w", err)
 }
 
 // request tells what a JSON value is by the members that only it has, and hands in
@@ -138,18 +166,32 @@ func request(value jsontext.Value, raw []byte) (*sekishov1.CreateAttestationRequ
 		return &sekishov1.CreateAttestationRequest{Document: &sekishov1.CreateAttestationRequest_Envelope{Envelope: raw}}, nil
 	case members["_type"]:
 		return &sekishov1.CreateAttestationRequest{Document: &sekishov1.CreateAttestationRequest_Statement{Statement: raw}}, nil
-	case members["mediaType"], members["verificationMaterial"], members["verification_material"]:
+	case members["verificationMaterial"], members["dsseEnvelope"], members["messageSignature"], bundleType(value):
 		return &sekishov1.CreateAttestationRequest{Document: &sekishov1.CreateAttestationRequest_Bundle{Bundle: raw}}, nil
 	case members["bomFormat"], members["spdxVersion"]:
 		return nil, fmt.Errorf("%w: it is an SBOM; use: sekisho sbom submit ARTIFACT FILE", client.ErrNotAnAttestation)
 	}
-	return nil, fmt.Errorf("%w: neither an in-toto statement (_type), nor a DSSE envelope (payloadType), nor a Sigstore bundle (mediaType)", client.ErrNotAnAttestation)
+	if members["attestations"] {
+		return nil, fmt.Errorf("%w: it is a list of attestations, as npm's registry and GitHub's API answer; hand in the bundles in it: jq -c '.attestations[].bundle' FILE | sekisho attest -", client.ErrNotAnAttestation)
+	}
+	return nil, fmt.Errorf("%w: neither an in-toto statement (_type), nor a DSSE envelope (payloadType), nor a Sigstore bundle (verificationMaterial)", client.ErrNotAnAttestation)
+}
+
+// bundleType reports whether an object's media type is that of a Sigstore bundle,
+// of whatever version. An OCI manifest has a media type too.
+func bundleType(value jsontext.Value) bool {
+	var o struct {
+		MediaType string `json:"mediaType"`
+	}
+	return json.Unmarshal(value, &o) == nil && strings.HasPrefix(o.MediaType, "application/vnd.dev.sigstore.bundle")
 }
 
 // names are the names of an object's members.
 func names(value jsontext.Value) (map[string]bool, error) {
 	dec := jsontext.NewDecoder(bytes.NewReader(value))
-	if value.Kind() != '{' {
+	if kind := value.Kind(); kind == '[' {
+		return nil, errors.New("want a JSON object, found an array; hand in its elements as JSON lines: jq -c '.[]' FILE | sekisho attest -")
+	} else if kind != '{' {
 		return nil, errors.New("want a JSON object")
 	}
 	found := map[string]bool{}

@@ -109,13 +109,13 @@ func table(w io.Writer, headings []string, rows [][]string) {
 }
 
 // plain replaces what is not text.
-func plain(s string) string {
-	return strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7f || r >= 0x80 && r < 0xa0 || r >= 0x202a && r <= 0x202e || r >= 0x2066 && r <= 0x2069 {
-			return '�'
-		}
-		return r
-	}, s)
+func plain(s string) string { return strings.Map(plainRune, s) }
+
+func plainRune(r rune) rune {
+	if r < ' ' || r == 0x7f || r >= 0x80 && r < 0xa0 || r >= 0x202a && r <= 0x202e || r >= 0x2066 && r <= 0x2069 {
+		return '�'
+	}
+	return r
 }
 
 // progress counts on a terminal while work takes long, and leaves no trace.

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/csv"
 	"errors"
 	"fmt"
 	"io"
@@ -43,6 +42,7 @@ FILE is CycloneDX 1.4 to 1.7 or SPDX 2.3, as JSON, up to 16 MiB ("-": standard i
 			if err != nil {
 				return err
 			}
+			about.Names = append(names, about.Names...) // the first is the statement's
 			raw, err := a.readFile(args[1])
 			if err != nil {
 				return err
@@ -67,7 +67,7 @@ FILE is CycloneDX 1.4 to 1.7 or SPDX 2.3, as JSON, up to 16 MiB ("-": standard i
 			})
 		}),
 	}
-	c.Flags().StringArrayVar(&names, "name", nil, "a name or package URL of the artifact; may be repeated")
+	c.Flags().StringArrayVar(&names, "name", nil, "a name or package URL of the artifact; the first becomes the statement's")
 	c.Flags().BoolVar(&dryRun, "dry-run", false, "check everything, register nothing")
 	return c
 }
@@ -76,8 +76,8 @@ func (a *app) sbomGetCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "get ARTIFACT",
 		Short: "Get an artifact's newest SBOM as it was submitted",
-		Long: `Gets the newest SBOM of an artifact, byte for byte as it was submitted (but for white
-space around it), and checks the statement that carries it.
+		Long: `Gets the newest SBOM of an artifact, byte for byte as it was submitted, and checks the
+statement that carries it.
 
 ` + artifactHelp,
 		Args: cobra.ExactArgs(1),
@@ -94,7 +94,7 @@ space around it), and checks the statement that carries it.
 				raw, err := sekishov1.JSON(resp)
 				return errors.Join(err, a.write(raw))
 			}
-			return a.writeLine(resp.GetDocument())
+			return a.write(resp.GetDocument()) // no line is ended that was not
 		}),
 	}
 }
@@ -103,8 +103,9 @@ func (a *app) sbomSearchCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "search PURL",
 		Short: "Find the artifacts that contain a component",
-		Long: `Finds the artifacts whose SBOM names a component, by package URL. Without a version
-every version of it is found.`,
+		Long: `Finds the artifacts whose SBOM names a component, or describes the artifact as it, by
+package URL. Without a version every version of it is found; without qualifiers and
+subpath ("?…", "#…") all of them; with any, exactly these.`,
 		Example: "  sekisho sbom search pkg:maven/org.apache.logging.log4j/log4j-core@2.14.1",
 		Args:    cobra.ExactArgs(1),
 		RunE: a.call(func(ctx context.Context, c *client.Client, args []string) error {
@@ -117,7 +118,7 @@ every version of it is found.`,
 			}
 			return a.show(found, func(w io.Writer) {
 				if len(found.GetDependents()) == 0 {
-					fmt.Fprintf(a.err, "no registered SBOM contains %s\n", plain(args[0]))
+					fmt.Fprintf(a.err, "no registered SBOM contains %s%s\n", plain(args[0]), wider(args[0]))
 					return
 				}
 				rows := [][]string{}
@@ -128,6 +129,15 @@ every version of it is found.`,
 			})
 		}),
 	}
+}
+
+// wider says by what search more would be found: only one of a package URL without
+// qualifiers and subpath looks past those that others wrote.
+func wider(purl string) string {
+	if i := strings.IndexAny(purl, "?#"); i > 0 {
+		return "; every build of it is found as " + plain(purl[:i])
+	}
+	return ""
 }
 
 func (a *app) sbomReportCommand() *cobra.Command {
@@ -154,7 +164,7 @@ func (a *app) sbomReportCommand() *cobra.Command {
 			headings := []string{"NAME", "VERSION", "TYPE", "LICENSES", "SUPPLIER", "PURL"}
 			rows := [][]string{}
 			for _, c := range found.GetComponents() {
-				rows = append(rows, []string{c.GetName(), c.GetVersion(), c.GetType(), strings.Join(c.GetLicenses(), " AND "), c.GetSupplier(), c.GetPurl()})
+				rows = append(rows, []string{c.GetName(), c.GetVersion(), c.GetType(), strings.Join(c.GetLicenses(), ", "), c.GetSupplier(), c.GetPurl()})
 			}
 			if a.output == "csv" {
 				return writeCSV(a.out, headings, rows)
@@ -162,23 +172,4 @@ func (a *app) sbomReportCommand() *cobra.Command {
 			return a.show(found, func(w io.Writer) { table(w, headings, rows) })
 		}),
 	}
-}
-
-// writeCSV writes RFC 4180. A cell that a spreadsheet would take for a formula is
-// led by an apostrophe: it comes from whoever wrote the SBOM.
-func writeCSV(w io.Writer, headings []string, rows [][]string) error {
-	out := csv.NewWriter(w)
-	out.UseCRLF = true
-	for _, row := range append([][]string{headings}, rows...) {
-		for i, cell := range row {
-			if strings.ContainsAny(cell[:min(1, len(cell))], "=+-@\t\r\n") {
-				row[i] = "'" + cell
-			}
-		}
-		if err := out.Write(row); err != nil {
-			return err
-		}
-	}
-	out.Flush()
-	return out.Error()
 }

@@ -151,13 +151,9 @@ func components(s *attest.Statement) []string {
 	if !sbom.IsPredicateType(s.PredicateType) {
 		return nil
 	}
-	doc, err := sbom.Read(s.Predicate)
+	doc, err := sbom.ReadPredicate(s)
 	if err != nil {
 		return nil
 	}
-	var ks []string
-	for _, c := range doc.Components {
-		ks = append(ks, sbom.SearchKeys(c.PURL)...)
-	}
-	return ks
+	return doc.SearchKeys()
 }

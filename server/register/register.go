@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/sekisho-dev/sekisho/attest"
+	"github.com/sekisho-dev/sekisho/sbom"
 	"github.com/sekisho-dev/sekisho/server/follow"
 	"github.com/sekisho-dev/sekisho/sign"
 	"github.com/sekisho-dev/sekisho/store"
@@ -49,8 +50,9 @@ type Submission struct {
 	Statement []byte // for the service to sign
 	Envelope  []byte
 	Bundle    []byte
-	// PublicKey is a key under which an envelope's signature verifies, where
-	// the trust root does not name it; may be nil.
+	// PublicKey is a key under which the signature of an envelope, or of a
+	// bundle without a certificate, verifies, where the trust root does not
+	// name it; may be nil.
 	PublicKey crypto.PublicKey
 	// ValidateOnly stops before anything is signed, stored or logged.
 	ValidateOnly bool
@@ -141,6 +143,11 @@ func (r *Registrar) read(trust *verifier.TrustRoot, s Submission) ([]candidate, 
 		if err := trust.SpeaksFor(s.Caller, statement); err != nil {
 			return nil, err
 		}
+		if sbom.IsPredicateType(statement.PredicateType) { // what nobody can read must not count as an SBOM by our signature
+			if _, err := sbom.ReadPredicate(statement); err != nil {
+				return nil, err
+			}
+		}
 		return []candidate{{payload: s.Statement, statement: statement}}, nil
 	case s.Bundle != nil:
 		record, payload, err := verifier.ReadBundle(s.Bundle)
@@ -148,6 +155,12 @@ func (r *Registrar) read(trust *verifier.TrustRoot, s Submission) ([]candidate, 
 			return nil, err
 		}
 		statement, err := record.Envelope(payload).Statement()
+		if err != nil {
+			return nil, err
+		}
+		if s.PublicKey != nil && len(record.Certificate) == 0 {
+			err = trust.FindKey(record, payload, s.PublicKey)
+		}
 		return []candidate{{record, payload, statement}}, err
 	}
 	envelope, err := attest.ParseEnvelope(s.Envelope)

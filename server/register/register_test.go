@@ -121,6 +121,39 @@ func TestRegisterEnvelopeOfSeveralSignatures(t *testing.T) {
 	}
 }
 
+// TestRegisterBundleByKey: a bundle that is signed by a key gives a hint at most,
+// so that the key has to come with it or be in the trust root.
+func TestRegisterBundleByKey(t *testing.T) {
+	h := testhouse.New(t, testhouse.Options{})
+	stranger, err := keyfile.Create(filepath.Join(t.TempDir(), "k.pem"), attest.ECDSAP256SHA256)
+	if err != nil {
+		t.Fatal(err)
+	}
+	e, err := sign.Envelope(t.Context(), stranger, attest.PayloadTypeInToto, testhouse.Provenance(artifact, localBuilder))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, mediaType := range []string{"application/vnd.dev.sigstore.bundle+json;version=0.1", "application/vnd.dev.sigstore.bundle.v0.3+json"} {
+		s := register.Submission{Caller: testhouse.Admin, Bundle: []byte(`{"mediaType":"` + mediaType + `","verificationMaterial":{"publicKey":{"hint":"mine"}},"dsseEnvelope":` + string(e.JSON()) + `}`)}
+		if _, err := h.Register.Register(t.Context(), s); !errors.Is(err, verifier.ErrUnknownKey) {
+			t.Errorf("%s, no key: %v, want %v", mediaType, err, verifier.ErrUnknownKey)
+		}
+		s.PublicKey = h.Root.Key().Public
+		if _, err := h.Register.Register(t.Context(), s); !errors.Is(err, verifier.ErrSignature) {
+			t.Errorf("%s, another key: %v, want %v", mediaType, err, verifier.ErrSignature)
+		}
+		s.PublicKey = stranger.Key().Public
+		regs, err := h.Register.Register(t.Context(), s)
+		if err != nil || len(regs) != 1 || regs[0].Facts.KeyID() != stranger.Key().ID {
+			t.Fatalf("%s, its key: %d registrations, %v", mediaType, len(regs), err)
+		}
+		checkReceipt(t, h, regs[0])
+		if b := h.Follow.Control().Trust.Believe(regs[0].Facts); !errors.Is(b.Err, verifier.ErrUnknownSigner) {
+			t.Errorf("%s: %+v; a key that came along is nobody's", mediaType, b)
+		}
+	}
+}
+
 func TestRegisterRefuses(t *testing.T) {
 	h := testhouse.New(t, testhouse.Options{})
 	stranger, err := keyfile.Create(filepath.Join(t.TempDir(), "k.pem"), attest.ECDSAP256SHA256)

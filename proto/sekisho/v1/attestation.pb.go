@@ -201,8 +201,8 @@ type CreateAttestationRequest struct {
 	//	*CreateAttestationRequest_Envelope
 	//	*CreateAttestationRequest_Bundle
 	Document isCreateAttestationRequest_Document `protobuf_oneof:"document"`
-	// A PEM public key under which an envelope's signature verifies, where the
-	// trust root does not name it. It proves the mathematics only: whether its
+	// A PEM public key under which the signature of an envelope, or of a bundle
+	// without a certificate, verifies, where the trust root does not name it. It proves the mathematics only: whether its
 	// holder is believed is decided when a question is asked.
 	PublicKey string `protobuf:"bytes,4,opt,name=public_key,json=publicKey,proto3" json:"public_key,omitempty"`
 	// Check everything, register nothing.
@@ -521,7 +521,10 @@ type GetAttestationResponse struct {
 	// Who handed it in, for display only.
 	SubmittedBy string `protobuf:"bytes,5,opt,name=submitted_by,json=submittedBy,proto3" json:"submitted_by,omitempty"`
 	// When it was handed in, for display only.
-	SubmitTime    *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=submit_time,json=submitTime,proto3" json:"submit_time,omitempty"`
+	SubmitTime *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=submit_time,json=submitTime,proto3" json:"submit_time,omitempty"`
+	// The PEM public key of which the leaf is made, where it is not made of a
+	// certificate: a bundle that is signed by a key need not hold it.
+	PublicKey     string `protobuf:"bytes,7,opt,name=public_key,json=publicKey,proto3" json:"public_key,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -596,6 +599,13 @@ func (x *GetAttestationResponse) GetSubmitTime() *timestamppb.Timestamp {
 		return x.SubmitTime
 	}
 	return nil
+}
+
+func (x *GetAttestationResponse) GetPublicKey() string {
+	if x != nil {
+		return x.PublicKey
+	}
+	return ""
 }
 
 // ListAttestationsRequest filters and pages.
@@ -786,7 +796,7 @@ const file_sekisho_v1_attestation_proto_rawDesc = "" +
 	"\aindexed\x18\x04 \x01(\bR\aindexed\x120\n" +
 	"\x06others\x18\x05 \x03(\v2\x18.sekisho.v1.RegistrationR\x06others\"9\n" +
 	"\x15GetAttestationRequest\x12 \n" +
-	"\vattestation\x18\x01 \x01(\tR\vattestation\"\x96\x02\n" +
+	"\vattestation\x18\x01 \x01(\tR\vattestation\"\xb5\x02\n" +
 	"\x16GetAttestationResponse\x129\n" +
 	"\vattestation\x18\x01 \x01(\v2\x17.sekisho.v1.AttestationR\vattestation\x12-\n" +
 	"\areceipt\x18\x02 \x01(\v2\x13.sekisho.v1.ReceiptR\areceipt\x12\x1a\n" +
@@ -794,7 +804,9 @@ const file_sekisho_v1_attestation_proto_rawDesc = "" +
 	"\x06bundle\x18\x04 \x01(\fR\x06bundle\x12!\n" +
 	"\fsubmitted_by\x18\x05 \x01(\tR\vsubmittedBy\x12;\n" +
 	"\vsubmit_time\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"submitTime\"\xcd\x01\n" +
+	"submitTime\x12\x1d\n" +
+	"\n" +
+	"public_key\x18\a \x01(\tR\tpublicKey\"\xcd\x01\n" +
 	"\x17ListAttestationsRequest\x12\x18\n" +
 	"\asubject\x18\x01 \x01(\tR\asubject\x12%\n" +
 	"\x0epredicate_type\x18\x02 \x01(\tR\rpredicateType\x12\x1d\n" +

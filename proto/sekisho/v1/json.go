@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"unicode/utf8"
 
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
@@ -31,5 +32,23 @@ func format(m proto.Message, form func(*bytes.Buffer, []byte) error) ([]byte, er
 		return nil, fmt.Errorf("rendering %s: %w", m.ProtoReflect().Descriptor().Name(), err)
 	}
 	b.WriteByte('\n')
-	return b.Bytes(), nil
+	return escapeControls(b.Bytes()), nil
+}
+
+// escapeControls writes the control characters that JSON allows within strings, but
+// that terminals obey (C1, and those that turn the direction of writing), as escapes.
+func escapeControls(raw []byte) []byte {
+	var out []byte
+	done := 0
+	for i, r := range string(raw) {
+		if r < 0x7f || r >= 0xa0 && r < 0x202a || r > 0x202e && r < 0x2066 || r > 0x2069 {
+			continue
+		}
+		out = fmt.Appendf(append(out, raw[done:i]...), "\\u%04x", r)
+		done = i + utf8.RuneLen(r)
+	}
+	if done == 0 {
+		return raw
+	}
+	return append(out, raw[done:]...)
 }

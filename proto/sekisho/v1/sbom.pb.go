@@ -567,7 +567,8 @@ func (x *ListComponentsResponse) GetAttestation() *Attestation {
 // ListDependentsRequest names a component and pages.
 type ListDependentsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// A package URL. Without a version, every version matches.
+	// A package URL. Without a version, every version matches; without qualifiers
+	// and subpath, all of them; with any, exactly these.
 	Purl string `protobuf:"bytes,1,opt,name=purl,proto3" json:"purl,omitempty"`
 	// At most this many; 0 means 100, more than 1000 means 1000.
 	PageSize int32 `protobuf:"varint,2,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`

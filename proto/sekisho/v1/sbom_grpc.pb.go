@@ -40,7 +40,8 @@ type SbomServiceClient interface {
 	// ListComponents lists what the newest SBOM of an artifact says is in it.
 	// Errors: NOT_FOUND where the artifact has none.
 	ListComponents(ctx context.Context, in *ListComponentsRequest, opts ...grpc.CallOption) (*ListComponentsResponse, error)
-	// ListDependents lists the artifacts whose SBOM contains a component.
+	// ListDependents lists the artifacts whose SBOM, by a signer whom the trust root
+	// names, contains a component or describes the artifact as it.
 	ListDependents(ctx context.Context, in *ListDependentsRequest, opts ...grpc.CallOption) (*ListDependentsResponse, error)
 }
 
@@ -107,7 +108,8 @@ type SbomServiceServer interface {
 	// ListComponents lists what the newest SBOM of an artifact says is in it.
 	// Errors: NOT_FOUND where the artifact has none.
 	ListComponents(context.Context, *ListComponentsRequest) (*ListComponentsResponse, error)
-	// ListDependents lists the artifacts whose SBOM contains a component.
+	// ListDependents lists the artifacts whose SBOM, by a signer whom the trust root
+	// names, contains a component or describes the artifact as it.
 	ListDependents(context.Context, *ListDependentsRequest) (*ListDependentsResponse, error)
 	mustEmbedUnimplementedSbomServiceServer()
 }
