@@ -55,6 +55,9 @@ func (d Digest) Hex() string { _, h, _ := strings.Cut(string(d), ":"); return h 
 
 // Bytes returns the raw hash, or nil if d is not well formed.
 func (d Digest) Bytes() []byte {
+	if checkHex(d.Algorithm(), d.Hex()) != nil {
+		return nil
+	}
 	b, err := hex.DecodeString(d.Hex())
 	if err != nil {
 		return nil

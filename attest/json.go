@@ -5,13 +5,20 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// MaxDepth is the deepest nesting of arrays and objects in any JSON that we read.
-const MaxDepth = 128
+// Limits on any JSON that we read.
+const (
+	// MaxDepth is the deepest nesting of arrays and objects.
+	MaxDepth = 128
+	// MaxNames is the largest number of names in the objects that are open at one
+	// place: they are all remembered there, to find one that is used twice.
+	MaxNames = 65536
+)
 
 // decodeStrict reads exactly one JSON value into v: duplicate names, invalid
 // UTF-8, trailing data and nesting beyond MaxDepth are refused, and names match
@@ -26,17 +33,29 @@ func decodeStrict(data []byte, v any) error {
 		if errors.Is(err, ErrTooLarge) || errors.Is(err, ErrDigest) || errors.Is(err, ErrMalformed) {
 			return err
 		}
-		return fmt.Errorf("%w: %w", ErrMalformed, err)
+		return malformed(err)
 	}
 	return nil
 }
 
+// malformed wraps an error of the JSON reader, which quotes a name that is used
+// twice, or a time that is none, whole: an error is not as long as the document.
+func malformed(err error) error {
+	const enough = 300
+	if s := err.Error(); len(s) > enough {
+		return fmt.Errorf("%w: %s…", ErrMalformed, strings.ToValidUTF8(s[:enough], ""))
+	}
+	return fmt.Errorf("%w: %w", ErrMalformed, err)
+}
+
 // CheckJSON checks that data is exactly one JSON value that every reader reads
-// alike: no duplicate names, no invalid UTF-8, no trailing data, and not nested
-// deeper than MaxDepth. It walks the tokens once, and allocates nothing that
-// grows with the document.
+// alike: no duplicate names, no invalid UTF-8, no trailing data, and within
+// MaxDepth and MaxNames. It walks the tokens once, and remembers nothing of the
+// document but the names of the objects that are open.
 func CheckJSON(data []byte) error {
 	dec := jsontext.NewDecoder(bytes.NewBuffer(data)) // of a Buffer it reads without copying
+	var names [MaxDepth + 1]int                       // of the open object at each depth
+	open, last := 0, 0                                // their sum; the depth before this token
 	for values := 0; ; {
 		if _, err := dec.ReadToken(); errors.Is(err, io.EOF) {
 			if values == 0 {
@@ -44,12 +63,25 @@ func CheckJSON(data []byte) error {
 			}
 			return nil
 		} else if err != nil {
-			return fmt.Errorf("%w: %w", ErrMalformed, err)
+			return malformed(err)
 		}
-		switch depth := dec.StackDepth(); {
-		case depth > MaxDepth:
+		depth := dec.StackDepth()
+		if depth > MaxDepth {
 			return fmt.Errorf("%w: nested deeper than %d", ErrTooLarge, MaxDepth)
-		case depth == 0:
+		}
+		if depth < last {
+			open -= names[last]
+			names[last] = 0
+		}
+		last = depth
+		// An object's length counts names and values: after a name it is odd.
+		if kind, n := dec.StackIndex(depth); kind == '{' && n%2 == 1 {
+			names[depth]++
+			if open++; open > MaxNames {
+				return fmt.Errorf("%w: more than %d names", ErrTooLarge, MaxNames)
+			}
+		}
+		if depth == 0 {
 			if values++; values > 1 {
 				return fmt.Errorf("%w: data after the document", ErrMalformed)
 			}

@@ -26,7 +26,10 @@ func (l Level) Valid() bool { return L0 <= l && l <= L3 }
 
 // ParseLevel reads "2", "L2" or "SLSA_BUILD_LEVEL_2". The error wraps [ErrLevel].
 func ParseLevel(s string) (Level, error) {
-	digits := strings.TrimPrefix(strings.TrimPrefix(s, "SLSA_BUILD_LEVEL_"), "L")
+	digits, ok := strings.CutPrefix(s, "SLSA_BUILD_LEVEL_")
+	if !ok {
+		digits = strings.TrimPrefix(s, "L")
+	}
 	if len(digits) == 1 && '0' <= digits[0] && digits[0] <= '3' {
 		return Level(digits[0] - '0'), nil
 	}

@@ -1,7 +1,9 @@
 package attest
 
 import (
+	"cmp"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -131,18 +133,21 @@ func sourceV1(p *Provenance) SourceRef {
 			src = sourceParameter(raw)
 		}
 	}
-	git := 0
+	var git []SourceRef
 	for _, d := range p.Dependencies {
-		if !strings.HasPrefix(d.URI, "git+") {
-			continue
+		if strings.HasPrefix(d.URI, "git+") {
+			repo, ref := splitRef(d.URI)
+			git = append(git, SourceRef{Repository: gitURI(repo), Ref: ref, Commit: commitOf(d.Digest)})
 		}
-		git++
-		uri, ref := splitRef(d.URI)
-		if src.Repository == "" && git == 1 || src.Repository == uri && src.Commit == "" && (ref == "" || src.Ref == "" || ref == src.Ref) {
-			src.Repository = uri
-			src.Commit = commitOf(d.Digest)
+	}
+	if src.Repository == "" && len(git) == 1 {
+		return git[0]
+	}
+	for _, d := range git {
+		if src.Commit == "" && d.Repository == src.Repository && (d.Ref == "" || src.Ref == "" || d.Ref == src.Ref) {
+			src.Commit = d.Commit
 			if src.Ref == "" {
-				src.Ref = ref
+				src.Ref = d.Ref
 			}
 		}
 	}
@@ -197,6 +202,7 @@ func readProvenanceV02(predicate []byte) (*Provenance, error) {
 		} `json:"invocation"`
 		Metadata struct {
 			BuildInvocationID string    `json:"buildInvocationId"`
+			OtherSpelling     string    `json:"buildInvocationID"` // by in-toto-golang, so by BuildKit and slsa-github-generator
 			BuildStartedOn    time.Time `json:"buildStartedOn"`
 			BuildFinishedOn   time.Time `json:"buildFinishedOn"`
 			Completeness      struct {
@@ -214,7 +220,7 @@ func readProvenanceV02(predicate []byte) (*Provenance, error) {
 		BuildType:    wire.BuildType,
 		Complete:     wire.Metadata.Completeness.Parameters,
 		Dependencies: wire.Materials.list,
-		InvocationID: wire.Metadata.BuildInvocationID,
+		InvocationID: cmp.Or(wire.Metadata.BuildInvocationID, wire.Metadata.OtherSpelling),
 		StartedOn:    wire.Metadata.BuildStartedOn,
 		FinishedOn:   wire.Metadata.BuildFinishedOn,
 	}
@@ -232,7 +238,7 @@ func readProvenanceV01(predicate []byte) (*Provenance, error) {
 		} `json:"builder"`
 		Recipe struct {
 			Type              string         `json:"type"`
-			DefinedInMaterial *int           `json:"definedInMaterial"`
+			DefinedInMaterial materialIndex  `json:"definedInMaterial"`
 			EntryPoint        string         `json:"entryPoint"`
 			Arguments         jsontext.Value `json:"arguments"`
 		} `json:"recipe"`
@@ -259,12 +265,9 @@ func readProvenanceV01(predicate []byte) (*Provenance, error) {
 		StartedOn:    wire.Metadata.BuildStartedOn,
 		FinishedOn:   wire.Metadata.BuildFinishedOn,
 	}
-	// v0.1 says which material holds the recipe; without it the first one is
-	// the convention of the builders that wrote v0.1.
-	at := 0
-	if i := wire.Recipe.DefinedInMaterial; i != nil && *i >= 0 {
-		at = *i
-	}
+	// v0.1 says which material holds the recipe; without it (or if none does) the
+	// first one is the source, by the convention of the builders that wrote v0.1.
+	at := max(0, int(wire.Recipe.DefinedInMaterial))
 	uri := ""
 	if at < len(p.Dependencies) {
 		uri = p.Dependencies[at].URI
@@ -273,6 +276,27 @@ func readProvenanceV01(predicate []byte) (*Provenance, error) {
 	}
 	p.ExternalParameters = legacyParameters(uri, wire.Recipe.EntryPoint, wire.Recipe.Arguments)
 	return p, nil
+}
+
+// A materialIndex is a number, or a number in a string: Google Cloud Build writes
+// an int64 as protojson does, and "-1" if no material holds the recipe.
+type materialIndex int32
+
+// UnmarshalJSONFrom refuses what is not a decimal integer.
+func (m *materialIndex) UnmarshalJSONFrom(dec *jsontext.Decoder) error {
+	t, err := dec.ReadToken()
+	if err != nil || t.Kind() == 'n' {
+		return err
+	}
+	if k := t.Kind(); k != '"' && k != '0' {
+		return fmt.Errorf("%w: definedInMaterial is not a number", ErrMalformed)
+	}
+	n, err := strconv.ParseInt(t.String(), 10, 32)
+	if err != nil {
+		return fmt.Errorf("%w: definedInMaterial is no index: %.40q", ErrMalformed, t.String())
+	}
+	*m = materialIndex(n)
+	return nil
 }
 
 // legacyParameters maps the parameters of v0.2 and v0.1 to v1's

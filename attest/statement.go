@@ -178,13 +178,19 @@ func unmarshalNext(dec *jsontext.Decoder, v any) error { return json.UnmarshalDe
 // normalisation that in-toto asks for (RFC 3986 section 6.2.2.1).
 func normalizeURI(uri string) string {
 	scheme, rest, ok := strings.Cut(uri, "://")
-	if !ok {
+	if !ok || strings.ContainsAny(scheme, "/?#") {
 		return uri
 	}
-	host, path, _ := strings.Cut(rest, "/")
-	n := strings.ToLower(scheme) + "://" + strings.ToLower(host)
-	if len(rest) > len(host) {
-		n += "/" + path
+	end := strings.IndexAny(rest, "/?#")
+	if end < 0 {
+		end = len(rest)
 	}
-	return n
+	// ASCII only: to Unicode the Kelvin sign is a capital k, to nobody else's URI.
+	lower := func(r rune) rune {
+		if 'A' <= r && r <= 'Z' {
+			r += 'a' - 'A'
+		}
+		return r
+	}
+	return strings.Map(lower, scheme) + "://" + strings.Map(lower, rest[:end]) + rest[end:]
 }
