@@ -13,11 +13,10 @@ const maxListed = 8
 
 // An absence is what was looked for and not found among what is believed.
 type absence struct {
-	code    Code
-	rule    string
-	what    string
-	signers []string // who would have counted; nil is anybody believed
-	admits  func(predicateType string) bool
+	code   Code
+	rule   string
+	what   string
+	admits func(predicateType string) bool
 }
 
 // absent explains an absence from all the evidence, believed or not, and reports

@@ -18,7 +18,7 @@ func Decide(p *Policy, q Question, e Evidence) (d Decision) {
 		return Decision{Reasons: []Reason{internal("no time of the decision")}}
 	}
 	if fault != "" {
-		d.Reasons = []Reason{{Code: BadQuestion, Rule: "question", Found: clip(fault), Remedy: remedy(BadQuestion)}}
+		d.Reasons = []Reason{{Code: BadQuestion, Rule: "question", Expected: "a question that can be answered", Found: clip(fault), Remedy: remedy(BadQuestion)}}
 		return d
 	}
 	env := p.environment(q.Environment)
@@ -53,14 +53,14 @@ func refusePanic(d *Decision) {
 }
 
 func internal(found string) Reason {
-	return Reason{Code: Internal, Found: found, Remedy: remedy(Internal)}
+	return Reason{Code: Internal, Expected: "a decision", Found: found, Remedy: remedy(Internal)}
 }
 
 // demands returns what the question adds to the rule, or what is wrong with it.
 func (q *Question) demands() (d demands, fault string) {
 	switch {
 	case !acceptable(q.Artifact):
-		return d, "no digest of the artifact that may identify it; sha256, sha384 and sha512 may"
+		return d, "no digest of the artifact that may identify it; sha256, sha384, sha512 and gitCommit may"
 	case !q.MinLevel.Valid():
 		return d, "the build level is not one of 0 to 3"
 	}

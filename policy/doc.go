@@ -17,13 +17,14 @@
 // One candidate satisfies everything. The provenance that allows meets all demands
 // itself: a level is never taken from one attestation and a source from another.
 //
-// Latest counts. Of the statements of one type by one signer (for provenance: by
-// one signer about one builder) only the latest counts, by the time it claims,
-// believed no later than the time it is proven by. Where that leaves several, by
-// a tie or because a time is absent, all of them must satisfy: a good one never
-// hides a bad one. A revoked attestation keeps its place and fails there, or
-// revoking the newest would bring back the one before it. The price is paid in
-// availability and is deliberate: whoever can sign as a believed signer can also
-// withdraw what that signer said before. (Design, sections 5 and 9; SLSA v1.2,
-// verifying artifacts.)
+// Latest counts. Of the results of one type by one signer only the latest counts,
+// by the time it claims, believed no later than the time it is proven by. Where
+// that leaves several, by a tie or because a time is absent, all of them must
+// satisfy: a good one never hides a bad one. A revoked attestation keeps its place
+// and fails there, or revoking the newest would bring back the one before it. The
+// price is paid in availability and is deliberate: whoever can sign as a believed
+// signer can also withdraw what that signer said before. Provenance is no result:
+// one that is good is enough, whatever other provenance there is, or whoever shares
+// a builder with somebody could stop the other's deployments. (Design, sections 5
+// and 9; decisions/0005; SLSA v1.2, verifying artifacts.)
 package policy

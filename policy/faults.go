@@ -7,8 +7,15 @@ type faults struct {
 	reasons []Reason
 }
 
+// maxFaults is how many are counted: a document may have any number of parameters,
+// and each reason is compared with those before it.
+const maxFaults = 64
+
 // add adds a reason about a field. The same said by rule and question counts once.
 func (f *faults) add(r Reason, field string) {
+	if len(f.reasons) == maxFaults {
+		return
+	}
 	r.Expected, r.Found, r.Remedy = clip(r.Expected), clip(r.Found), clip(r.Remedy)
 	for _, have := range f.reasons {
 		if have.Code == r.Code && have.Expected == r.Expected && have.Found == r.Found && have.Nearest.Field == field {

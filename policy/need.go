@@ -67,7 +67,7 @@ func (c *count) need(n *need) {
 		if n.signers != nil {
 			what += " signed by " + list(n.signers)
 		}
-		c.absent(absence{code: n.missing, rule: n.path, what: what, signers: n.signers,
+		c.absent(absence{code: n.missing, rule: n.path, what: what,
 			admits: func(predicateType string) bool { return slices.Contains(n.types, predicateType) }})
 	}
 	for _, a := range group {

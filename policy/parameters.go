@@ -78,7 +78,7 @@ func readAny(n *yaml.Node) (bool, error) {
 		if n.Content[i].Value != "any" || value.Kind == yaml.MappingNode { // a parameter called any: {any: {any: true}}
 			continue
 		}
-		if len(n.Content) != 2 || value.Tag != "!!bool" || value.Value != "true" || value.Anchor != "" {
+		if len(n.Content) != 2 || n.Content[i].Anchor != "" || value.Tag != "!!bool" || value.Value != "true" || value.Anchor != "" {
 			return false, faultAt(n.Content[i], "want {any: true} and nothing beside it")
 		}
 		return true, nil
@@ -181,11 +181,14 @@ func (p *Parameters) judge(f *faults, rule string) {
 		if ok && (expected.any || found == expected.json) {
 			continue // equal, or empty where nothing is expected
 		}
-		r := Reason{Code: UnexpectedParameter, Rule: rule, Expected: expected.json, Found: found,
+		r := Reason{Code: UnexpectedParameter, Rule: rule, Expected: orNone(expected.json), Found: orNone(found),
 			Remedy: "build with the expected value of " + name + ", or change it under externalParameters if the new one is right"}
 		if !known {
 			r.Expected = "no parameter " + name
 			r.Remedy = "build without " + name + ", or name it under externalParameters if it is safe"
+		}
+		if expected.any {
+			r.Expected = "any value"
 		}
 		if !ok {
 			r.Found = "a value that is not JSON"

@@ -2,6 +2,7 @@ package policy
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -51,7 +52,7 @@ func checkPattern(pattern string) error {
 }
 
 func matchName(pattern, name string) bool {
-	if strings.Contains("/"+name+"/", "/../") {
+	if slices.Contains(strings.FieldsFunc(name, isSeparator), "..") {
 		return false
 	}
 	separators := "/"
@@ -60,6 +61,9 @@ func matchName(pattern, name string) bool {
 		separators = "/@"
 	}
 	for {
+		if pattern == "**" {
+			return name != ""
+		}
 		p, n := strings.IndexAny(pattern, separators), strings.IndexAny(name, separators)
 		if p < 0 || n < 0 {
 			return p == n && matchSegment(pattern, name)
@@ -68,25 +72,46 @@ func matchName(pattern, name string) bool {
 			return false
 		}
 		pattern, name = pattern[p+1:], name[n+1:]
-		if pattern == "**" {
-			return name != ""
-		}
 	}
 }
 
+// isSeparator reports whether c ends a segment, in a path or in a package URL.
+func isSeparator(c rune) bool { return strings.ContainsRune("/@?#", c) }
+
 // trimPurl cuts from a package URL the parts that the pattern does not speak of.
-// From the right: subpath, qualifiers, version (package URL specification).
 func trimPurl(pattern, name string) string {
-	if !strings.Contains(pattern, "#") {
-		name, _, _ = strings.Cut(name, "#")
+	path, version, qualifiers, subpath := splitPurl(name)
+	_, v, q, s := splitPurl(pattern)
+	if v != "" {
+		path += version
 	}
-	if !strings.Contains(pattern, "?") {
-		name, _, _ = strings.Cut(name, "?")
+	if q != "" {
+		path += qualifiers
 	}
-	if at := strings.LastIndexByte(name, '@'); at > strings.LastIndexByte(name, '/') && !strings.Contains(pattern, "@") {
-		name = name[:at]
+	if s != "" {
+		path += subpath
 	}
-	return name
+	return path
+}
+
+// splitPurl takes a package URL apart, from the right (package URL specification).
+// Each part but the path keeps the character that it begins with. An "@" that
+// begins a segment is a scope's, as in pkg:npm/@scope/name, and no version's.
+func splitPurl(s string) (path, version, qualifiers, subpath string) {
+	path, subpath = cutFrom(s, strings.IndexByte(s, '#'))
+	path, qualifiers = cutFrom(path, strings.IndexByte(path, '?'))
+	if at := strings.LastIndexByte(path, '@'); at > strings.LastIndexByte(path, '/')+1 {
+		path, version = cutFrom(path, at)
+	}
+	return path, version, qualifiers, subpath
+}
+
+// cutFrom splits s at i; at its end if i is negative.
+func cutFrom(s string, i int) (before, after string) {
+	if i < 0 {
+		return s, ""
+	}
+	return s[:i], s[i:]
 }
 
 // matchSegment matches one segment. The first piece is anchored at the start, the

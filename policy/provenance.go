@@ -62,7 +62,7 @@ func (f *faults) standing(rule string) {
 
 func (f *faults) level(want *demands) {
 	if l := f.of.Level; !l.Valid() || l < want.level {
-		f.add(Reason{Code: LevelTooLow, Rule: want.levelAt, Expected: want.level.String(), Found: l.String() + " by " + f.of.BuilderID,
+		f.add(Reason{Code: LevelTooLow, Rule: want.levelAt, Expected: want.level.String(), Found: l.String() + " by " + orNone(f.of.BuilderID),
 			Remedy: remedy(LevelTooLow)}, "builder.id")
 	}
 }
@@ -71,11 +71,11 @@ func (f *faults) level(want *demands) {
 func (f *faults) demands(want *demands) {
 	a := f.of
 	if len(want.builders) > 0 && !slices.Contains(want.builders, a.BuilderID) && !slices.Contains(want.builders, a.Builder) {
-		f.add(Reason{Code: BuilderMismatch, Rule: want.buildersAt, Expected: list(want.builders), Found: a.BuilderID,
+		f.add(Reason{Code: BuilderMismatch, Rule: want.buildersAt, Expected: list(want.builders), Found: orNone(a.BuilderID),
 			Remedy: mend("build with an expected builder", a.BuilderID, want.buildersAt)}, "builder.id")
 	}
 	if len(want.buildTypes) > 0 && !slices.Contains(want.buildTypes, a.BuildType) {
-		f.add(Reason{Code: BuildTypeMismatch, Rule: want.buildTypesAt, Expected: list(want.buildTypes), Found: a.BuildType,
+		f.add(Reason{Code: BuildTypeMismatch, Rule: want.buildTypesAt, Expected: list(want.buildTypes), Found: orNone(a.BuildType),
 			Remedy: mend("build with an expected build type", a.BuildType, want.buildTypesAt)}, "buildType")
 	}
 	if want.source.Repository != "" {

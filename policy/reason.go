@@ -50,7 +50,8 @@ func (c Code) String() string {
 }
 
 // A Reason says why an artifact may not pass and how to mend it. Every refusal
-// has at least one, with all of its fields but Nearest.
+// has at least one, with all of its fields but Nearest, and but Rule where no place
+// in the policy is to blame.
 type Reason struct {
 	Code     Code
 	Rule     string // the place in the policy, such as "environments[default].rules[0].build.minLevel"

@@ -2,6 +2,7 @@ package policy
 
 import (
 	"strings"
+	"unicode"
 	"unicode/utf8"
 )
 
@@ -24,6 +25,10 @@ func remedy(c Code) string {
 		return "if this signer should be believed, name it in the trust root; otherwise have a known one sign"
 	case SignerBuilderMismatch:
 		return "build with a builder that this signer speaks for, or list the signer under that builder in the trust root"
+	case SourceMismatch:
+		return "have the builder sign a provenance of the source that its certificate names; one of the two is wrong"
+	case BuildTypeMismatch:
+		return "build with a build type that the trust root rates this builder for, or assess this one and list it there"
 	case LevelTooLow:
 		return "build with a builder that the trust root rates high enough, or assess this one and raise its maxLevel there"
 	case DigestConflict:
@@ -92,18 +97,27 @@ func repositoryRemedy(want, found, at string) string {
 }
 
 func refRemedy(want *Source, found, at string) string {
-	short := found[strings.LastIndexByte(found, '/')+1:]
-	switch {
-	case found == "":
+	if found == "" {
 		return "use a builder that records the ref in its provenance"
-	case want.Branch != "" && strings.HasPrefix(found, "refs/tags/"):
-		return "it was built from the tag " + short + ": expect that instead of a branch, or build the branch"
-	case want.Branch == "" && strings.HasPrefix(found, "refs/heads/"):
-		return "it was built from the branch " + short + ": build the tagged version"
-	case near(want.ref(), found):
-		return "did you mean " + short + "?"
 	}
-	return mend("build from "+want.ref(), found, at)
+	branch, isBranch := strings.CutPrefix(found, "refs/heads/")
+	tag, isTag := strings.CutPrefix(found, "refs/tags/")
+	switch {
+	case want.Branch != "" && isTag:
+		return "it was built from the tag " + tag + ": expect that instead of a branch, or build the branch"
+	case want.Branch == "" && isBranch:
+		return "it was built from the branch " + branch + ": build the tagged version"
+	case near(want.ref(), found):
+		return "did you mean " + branchOrTag(found) + "?"
+	case isBranch || isTag:
+		return mend("build from "+want.ref(), branchOrTag(found), at)
+	}
+	return "build from " + want.ref() + ": " + found + " is neither a branch nor a tag, and no policy can expect it"
+}
+
+// branchOrTag is a ref as policies spell it.
+func branchOrTag(ref string) string {
+	return strings.TrimPrefix(strings.TrimPrefix(ref, "refs/heads/"), "refs/tags/")
 }
 
 // near reports whether one text is likely a misspelling of the other: at most two
@@ -135,18 +149,18 @@ func near(a, b string) bool {
 // clip shortens a text that others chose, and makes it printable on one line.
 func clip(s string) string {
 	const longest = 300
-	s = strings.Map(func(r rune) rune {
-		if r < 0x20 || r >= 0x7f && r < 0xa0 || r == utf8.RuneError {
+	cut := ""
+	if len(s) > longest {
+		end := longest
+		for end > longest-utf8.UTFMax && !utf8.RuneStart(s[end]) {
+			end--
+		}
+		s, cut = s[:end], "…"
+	}
+	return strings.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) || r == utf8.RuneError { // what breaks a line, or turns its direction
 			return '?'
 		}
 		return r
-	}, s)
-	if len(s) <= longest {
-		return s
-	}
-	end := longest
-	for !utf8.RuneStart(s[end]) {
-		end--
-	}
-	return s[:end] + "…"
+	}, s) + cut
 }

@@ -9,11 +9,8 @@ import (
 )
 
 // arrange returns what the trust root believes of the evidence, the statements
-// that can supersede one another beside each other: by predicate type, signer
-// and, of provenance, builder; among them those without a believed time first,
-// then the latest first. Two builders under one signer are told apart, since one
-// signer (a forge's) may speak for many, and none of them must be able to
-// withdraw what was said about another's build.
+// that can supersede one another beside each other: by predicate type and signer;
+// among them those without a believed time first, then the latest first.
 func arrange(evidence []Attestation) []*Attestation {
 	about := make([]*Attestation, 0, len(evidence))
 	for i := range evidence {
@@ -41,10 +38,14 @@ func arrange(evidence []Attestation) []*Attestation {
 // compareGroup is 0 for two statements of which only the later counts. A statement
 // that contradicts the artifact's digests (Conflict) stands among those that match:
 // to leave it out would let the one before it count again.
+//
+// Provenance supersedes nothing (decisions/0005): how bytes were built stays true
+// whoever else builds them, and one signer (a forge's), one builder even, may
+// speak for many who must not be able to withdraw what it said for another.
 func compareGroup(a, b *Attestation) int {
 	c := cmp.Or(cmp.Compare(a.PredicateType, b.PredicateType), cmp.Compare(a.Signer, b.Signer))
 	if c == 0 && attest.IsProvenance(a.PredicateType) {
-		c = cmp.Compare(a.BuilderID, b.BuilderID)
+		c = byIndex(a, b)
 	}
 	return c
 }

@@ -23,6 +23,12 @@ go vet ./...
 export GOLANGCI_LINT_CACHE="$PWD/.cache/golangci-lint"
 "$linter" run ./...
 go tool -modfile=tools/go.mod buf lint
+# Whoever was generated against the newest release, or else the commit before this
+# one, still speaks with us.
+against=$(git describe --tags --abbrev=0 2>/dev/null || git rev-parse -q --verify HEAD~1 || true)
+if [ -n "$against" ] && git cat-file -e "$against:buf.yaml" 2>/dev/null; then
+	go tool -modfile=tools/go.mod buf breaking --against ".git#ref=$against"
+fi
 # Generating again must change nothing.
 before=$(git ls-files -s proto; git diff -- proto | git hash-object --stdin)
 go tool -modfile=tools/go.mod buf generate

@@ -1,6 +1,7 @@
 package decide_test
 
 import (
+	"bytes"
 	"fmt"
 	"strconv"
 	"strings"
@@ -74,5 +75,24 @@ func TestCompromisedBuilder(t *testing.T) {
 	nextTrust(t, h, `'\Ahttps://localhost/.+\z'`, `'\Ahttps://localhost/other/.+\z'`)
 	if a := ask(t, h, q); a.Verdict != policy.Deny || a.Reasons[0].Code != policy.SignerBuilderMismatch {
 		t.Errorf("after it was dropped: %+v", a.Decision)
+	}
+}
+
+// TestAnotherTenant: whoever shares a builder can attest somebody else's bytes, from
+// their own repository. It does not pass where the source is named, and takes
+// nothing away (decisions/0005).
+func TestAnotherTenant(t *testing.T) {
+	h := testhouse.New(t, testhouse.Options{})
+	artifact := attest.SHA256([]byte("app"))
+	evil := bytes.Replace(testhouse.Provenance(artifact, "https://localhost/builder"), []byte("acme/app"), []byte("evil/app"), 1)
+	q := policy.Question{Artifact: artifact.Set(), MinLevel: attest.L1, Source: "git+https://github.com/acme/app"}
+	h.Statement(t, evil)
+	if a := ask(t, h, q); a.Verdict != policy.Deny || a.Reasons[0].Code != policy.SourceMismatch {
+		t.Errorf("theirs alone: %+v", a.Decision)
+	}
+	h.Statement(t, testhouse.Provenance(artifact, "https://localhost/builder"))
+	h.Statement(t, bytes.Replace(evil, []byte("evil/app"), []byte("evil/app2"), 1))
+	if a := ask(t, h, q); a.Verdict != policy.Allow {
+		t.Errorf("between two of theirs, ours: %+v", a.Decision)
 	}
 }
