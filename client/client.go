@@ -65,6 +65,7 @@ type Client struct {
 	trust   sekishov1.TrustServiceClient
 	sboms   sekishov1.SbomServiceClient
 	memory  memory
+	forgets sync.Once
 
 	meeting  sync.Mutex // held while the log is being met
 	mu       sync.Mutex

@@ -138,7 +138,9 @@ func (c *Client) compare(v *tlog.Verifier, logs []met) error {
 	return nil
 }
 
-// forgetful says that something cannot be remembered.
+// forgetful says, once, that nothing can be remembered.
 func (c *Client) forgetful(err error) {
-	c.c.Warn(fmt.Sprintf("cannot remember the log's checkpoints, so a rollback between two runs would go unnoticed: %v", err))
+	c.forgets.Do(func() {
+		c.c.Warn(fmt.Sprintf("cannot remember the log's checkpoints in %s, so a rollback between two runs would go unnoticed: %v", c.memory.dir, err))
+	})
 }

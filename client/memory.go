@@ -100,8 +100,9 @@ func (l *met) parse(m memory, path string, f fs.FileInfo) error {
 	return nil
 }
 
-// checkpoint opens the checkpoint that is remembered; the zero one if there is none.
-func (l met) checkpoint() (attest.Checkpoint, error) {
+// checkpoint opens the checkpoint that is remembered of a log; the zero one if there
+// is none.
+func (m memory) checkpoint(l met) (attest.Checkpoint, error) {
 	if l.Checkpoint == "" {
 		return attest.Checkpoint{}, nil
 	}
@@ -111,7 +112,7 @@ func (l met) checkpoint() (attest.Checkpoint, error) {
 	}
 	cp, err := v.Open([]byte(l.Checkpoint))
 	if err != nil {
-		return attest.Checkpoint{}, fmt.Errorf("%w: the checkpoint remembered of %s is not signed by it: %w; remove its file to meet the log anew", ErrState, v.Origin(), err)
+		return attest.Checkpoint{}, fmt.Errorf("%w: the checkpoint in %s is not signed by the log: %w; remove the file to meet the log anew", ErrState, m.name(v), err)
 	}
 	return cp, nil
 }
@@ -126,7 +127,7 @@ func (m memory) recall(v *tlog.Verifier) (attest.Checkpoint, error) {
 	if err != nil {
 		return attest.Checkpoint{}, err
 	}
-	return l.checkpoint()
+	return m.checkpoint(l)
 }
 
 // remember writes that a log was met at a server and showed a checkpoint, which was
@@ -146,7 +147,7 @@ func (m memory) remember(v *tlog.Verifier, server string, proven, cp attest.Chec
 		return cp, false, err
 	}
 	if there = proven; l.Checkpoint != string(proven.Note) { // else it was opened before
-		if there, err = l.checkpoint(); err != nil {
+		if there, err = m.checkpoint(l); err != nil {
 			return cp, false, err
 		}
 	}

@@ -59,6 +59,6 @@ func pages[Req any, Resp page, Elem any](
 func fingerprint(p page) [sha256.Size]byte {
 	m := p.ProtoReflect()
 	m.Clear(m.Descriptor().Fields().ByName("next_page_token"))
-	raw, _ := proto.MarshalOptions{Deterministic: true}.Marshal(p) //nolint:errcheck // it was just unmarshalled
+	raw, _ := proto.MarshalOptions{Deterministic: true}.Marshal(p)
 	return sha256.Sum256(raw)
 }

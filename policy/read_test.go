@@ -82,7 +82,7 @@ func TestParseRefuses(t *testing.T) {
 		{"a version that is no whole number", "version: 7", "version: 7.5", "line 2, column 10"},
 		{"a version beyond all", "version: 7", "version: 18446744073709551616", "line 2, column 10"},
 		{"no name", "name: acme\n", "", "the policy's name"},
-		{"an unknown key at the top", "version: 7", "version: 7\nversoin: 8", `line 3, column 1: unknown key "versoin"`},
+		{"an unknown key at the top", "version: 7", "version: 7\nwersion: 8", `line 3, column 1: unknown key "wersion"`},
 		{"an unknown key in an environment", "    mode: enforce", "    moode: enforce", `line 5, column 5: unknown key "moode"`},
 		{"an unknown key in a rule", "        sbom:", "        sboom:", `line 13, column 9: unknown key "sboom"`},
 		{"an unknown key in a requirement", "maxAge: 168h", "maxage: 168h", `unknown key "maxage"`},

@@ -2,6 +2,7 @@ package sbom
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 
@@ -125,7 +126,7 @@ func scan(data []byte) (claims, error) {
 // atEnd requires that nothing but space follows.
 func atEnd(dec *jsontext.Decoder) error {
 	switch _, err := dec.ReadToken(); {
-	case err == io.EOF:
+	case errors.Is(err, io.EOF):
 		return nil
 	case err != nil:
 		return unreadable(err)
@@ -135,7 +136,7 @@ func atEnd(dec *jsontext.Decoder) error {
 
 // unreadable words an error of the JSON reader, which quotes names however long.
 func unreadable(err error) error {
-	if err == io.EOF {
+	if errors.Is(err, io.EOF) {
 		err = io.ErrUnexpectedEOF
 	}
 	return fmt.Errorf("%w: %s", ErrMalformed, limit(err.Error()))
