@@ -126,7 +126,7 @@ func (c *Config) dialOptions() ([]grpc.DialOption, error) {
 		grpc.WithDefaultServiceConfig(retries),
 		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(maxMessage), grpc.MaxCallSendMsgSize(maxMessage)),
 		grpc.WithUnaryInterceptor(func(ctx context.Context, method string, req, resp any, conn *grpc.ClientConn, next grpc.UnaryInvoker, o ...grpc.CallOption) error {
-			return fromWire(next(ctx, method, req, resp, conn, o...), c.Token)
+			return fromWire(next(ctx, method, req, resp, conn, o...), c.Server, c.Token)
 		}),
 	}
 	if c.Token != "" {

@@ -2,6 +2,7 @@ package client
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -117,7 +118,7 @@ type Error struct {
 }
 
 func (e *Error) Error() string {
-	if e.Reason == ErrUnreachable || e.Reason == "" {
+	if e.Reason == "" {
 		return fmt.Sprintf("%s (%s)", e.Message, e.Code)
 	}
 	return e.Message
@@ -160,7 +161,7 @@ var own = []Reason{
 // fromWire gives an error of gRPC the reason that the service attached to it. The
 // token is taken out of whatever the other side says, because what it says ends in
 // logs that others read.
-func fromWire(err error, token string) error {
+func fromWire(err error, server, token string) error {
 	if err == nil {
 		return nil
 	}
@@ -168,7 +169,7 @@ func fromWire(err error, token string) error {
 	if !ok {
 		return err
 	}
-	e := &Error{Code: s.Code(), Message: without(token, s.Message())}
+	e := &Error{Code: s.Code(), Message: without(token, exhausted.ReplaceAllString(s.Message(), ""))}
 	for _, d := range s.Details() {
 		if info, ok := d.(*errdetails.ErrorInfo); ok && info.GetDomain() == errorDomain {
 			if r := Reason(without(token, info.GetReason())); !slices.Contains(own, r) {
@@ -181,15 +182,46 @@ func fromWire(err error, token string) error {
 			return e
 		}
 	}
-	switch e.Code { // made by grpc on this side
+	switch e.Code { // made by grpc, on this side or before the service saw the call
 	case codes.Unavailable:
-		e.Reason = ErrUnreachable
+		e.Reason, e.Message = ErrUnreachable, unreachable(server, e.Message)
 	case codes.DeadlineExceeded:
-		e.Reason = ErrDeadlineExceeded
+		e.Reason, e.Message = ErrDeadlineExceeded, fmt.Sprintf("%s did not answer in the time allowed: %s", server, e.Message)
 	case codes.Canceled:
 		e.Reason = ErrCancelled
+	case codes.ResourceExhausted:
+		if strings.Contains(e.Message, "message larger than max") {
+			e.Reason, e.Message = ErrDocumentTooLarge, "the document is too large to be sent: "+e.Message
+		}
 	}
 	return e
+}
+
+// exhausted is what grpc puts before the last of several errors.
+var exhausted = regexp.MustCompile(`^max retries exhausted: failed after \d+ attempts: rpc error: code = \w+ desc = `)
+
+// dialing is what grpc puts around the cause.
+var dialing = regexp.MustCompile(`^connection error: desc = "(?:transport: )?(.*)"$`)
+
+// unreachable says who does not answer, why, and what to do about it.
+func unreachable(server, message string) string {
+	if m := dialing.FindStringSubmatch(message); m != nil {
+		message = strings.ReplaceAll(m[1], `\"`, `"`)
+	}
+	message = strings.TrimPrefix(message, "Error while dialing: ")
+	for _, hint := range []struct{ found, remedy string }{
+		{"certificate signed by unknown authority", "name who issued its certificate (--ca-file)"},
+		{"failed to verify certificate", "ask it by a name in its certificate, or renew that"},
+		{"first record does not look like a TLS handshake", "it speaks plain text (--plaintext)"},
+		{"looked like an HTTP/1.1 header", "it is not a gRPC port; the service's other port is for HTTP"},
+		{"error reading server preface", "it speaks TLS (--ca-file), or something else"},
+		{"name resolver error", "is the host's name right?"},
+	} {
+		if strings.Contains(message, hint.found) {
+			return fmt.Sprintf("no answer from %s: %s; %s", server, message, hint.remedy)
+		}
+	}
+	return fmt.Sprintf("no answer from %s: %s; is sekishod running, and is this its gRPC address?", server, message)
 }
 
 func without(token, text string) string {

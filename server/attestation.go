@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto"
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -135,7 +136,10 @@ func named(s store.Snapshot, name string) (store.Record, error) {
 		}
 		rec, err := s.Record(index)
 		if err != nil {
-			return store.Record{}, fmt.Errorf("attestation %d: %w; the index holds entries 0 to %d", index, err, int64(s.Checkpoint().Size)-1)
+			if errors.Is(err, store.ErrNotFound) {
+				err = errNotFound
+			}
+			return store.Record{}, fmt.Errorf("attestation %d: %w; the index holds %d entries, from 0", index, err, s.Checkpoint().Size)
 		}
 		return rec, nil
 	}

@@ -16,6 +16,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -49,8 +50,11 @@ func (e echo) EvaluateDeployment(context.Context, *sekishov1.EvaluateDeploymentR
 
 // BenchmarkEvaluateDeployment asks over gRPC, with TLS and all interceptors, and
 // beside it a bare echo that answers messages of the same size through the same.
-// Compare ns/op within one run. SEKISHO_BENCH_LARGE=1 adds a million entries.
+// The last of the three asks both in turns, so that a machine which is now faster
+// and now slower is so for both: of-echo is the throughput as a part of the echo's.
+// SEKISHO_BENCH_LARGE=1 adds a million entries.
 func BenchmarkEvaluateDeployment(b *testing.B) {
+	defer debug.SetGCPercent(debug.SetGCPercent(400)) // as sekishod does; the echo has it too
 	sizes := []int{10_000}
 	if os.Getenv("SEKISHO_BENCH_LARGE") != "" {
 		sizes = append(sizes, 1_000_000)
@@ -65,6 +69,20 @@ func BenchmarkEvaluateDeployment(b *testing.B) {
 		bare := grpc.NewServer((&Server{c: w.echoConfig()}).options()...)
 		sekishov1.RegisterAdmissionServiceServer(bare, echo{answer: sample})
 		b.Run(fmt.Sprintf("entries=%d/echo", n), func(b *testing.B) { w.ask(b, bare) })
+		b.Run(fmt.Sprintf("entries=%d/in-turns", n), func(b *testing.B) {
+			evaluate, echo := w.clients(b, w.server.grpc), w.clients(b, bare)
+			w.burst(b, evaluate)
+			w.burst(b, echo)
+			var evaluated, echoed time.Duration
+			for b.Loop() {
+				evaluated += w.burst(b, evaluate)
+				echoed += w.burst(b, echo)
+			}
+			b.ReportMetric(echoed.Seconds()/evaluated.Seconds(), "of-echo")
+			b.ReportMetric(float64(evaluated.Microseconds())/float64(b.N*burst), "µs/evaluation")
+			b.ReportMetric(float64(echoed.Microseconds())/float64(b.N*burst), "µs/echo")
+			b.ReportMetric(0, "ns/op") // of both together: it says nothing
+		})
 	}
 }
 
@@ -132,12 +150,40 @@ func (w *world) question(i int) *sekishov1.EvaluateDeploymentRequest {
 	}
 }
 
-// ask asks with 64 questions in flight over four connections.
-func (w *world) ask(b *testing.B, s *grpc.Server) {
-	var clients []sekishov1.AdmissionServiceClient
+// clients are four connections to a server.
+func (w *world) clients(b *testing.B, s *grpc.Server) (clients []sekishov1.AdmissionServiceClient) {
 	for range 4 {
 		clients = append(clients, sekishov1.NewAdmissionServiceClient(w.dial(b, s)))
 	}
+	return clients
+}
+
+// burst is how many questions are asked before it is the other's turn.
+const burst = 4096
+
+// burst asks, with 64 questions in flight, and returns how long it took.
+func (w *world) burst(b *testing.B, clients []sekishov1.AdmissionServiceClient) time.Duration {
+	const inFlight = 64
+	start := time.Now()
+	var wg sync.WaitGroup
+	for i := range inFlight {
+		wg.Go(func() {
+			ctx := as(context.Background(), adminToken)
+			for q := range burst / inFlight {
+				if _, err := clients[i%len(clients)].EvaluateDeployment(ctx, w.question(i+q)); err != nil {
+					b.Error(err)
+					return
+				}
+			}
+		})
+	}
+	wg.Wait()
+	return time.Since(start)
+}
+
+// ask asks with 64 questions in flight over four connections.
+func (w *world) ask(b *testing.B, s *grpc.Server) {
+	clients := w.clients(b, s)
 	var n atomic.Int64
 	b.SetParallelism(32)
 	b.ReportAllocs()

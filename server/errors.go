@@ -102,6 +102,14 @@ var outcomes = []outcome{
 	{context.Canceled, codes.Canceled, "CANCELLED"},
 }
 
+// remedies end the text of errors whose causes do not know what is to be done.
+var remedies = map[string]string{
+	"STORAGE_FULL":    "; nothing acknowledged is lost: make room, and hand it in again",
+	"KEY_UNAVAILABLE": "; nothing was registered: hand it in again when the key's keeper answers",
+	"LOG_DAMAGED":     "; whoever runs the service finds all of it with: sekishod fsck",
+	"INDEX_DAMAGED":   "; whoever runs the service makes it anew with: sekishod reindex",
+}
+
 var (
 	errForbidden  = errors.New("not allowed for this caller")
 	errNotFound   = errors.New("not found")
@@ -118,7 +126,7 @@ func toStatus(ctx context.Context, log *slog.Logger, err error) error {
 	}
 	for _, o := range outcomes {
 		if errors.Is(err, o.err) {
-			return withReason(o.code, o.reason, err.Error(), requestID(ctx))
+			return withReason(o.code, o.reason, err.Error()+remedies[o.reason], requestID(ctx))
 		}
 	}
 	log.ErrorContext(ctx, "internal error", "error", err)

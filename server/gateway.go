@@ -24,6 +24,7 @@ type gateway struct {
 	server   *grpc.Server
 	conn     *grpc.ClientConn
 	mux      *runtime.ServeMux
+	paths    map[string][]string // of the API, and the methods of each
 }
 
 func newGateway(s *grpc.Server) (*gateway, error) {
@@ -42,7 +43,14 @@ func newGateway(s *grpc.Server) (*gateway, error) {
 		runtime.WithIncomingHeaderMatcher(func(string) (string, bool) { return "", false }), // authorization is forwarded besides
 		runtime.WithOutgoingHeaderMatcher(func(string) (string, bool) { return "", false }),
 		runtime.WithErrorHandler(writeError),
+		runtime.WithRoutingErrorHandler(func(_ context.Context, _ *runtime.ServeMux, _ runtime.Marshaler, w http.ResponseWriter, r *http.Request, code int) {
+			g.unrouted(w, r, code)
+		}),
+		runtime.SetQueryParameterParser(&strictQuery{}),
 	)
+	if g.paths, err = described(sekishov1.OpenAPI); err != nil {
+		return nil, err
+	}
 	ctx := context.Background()
 	for _, register := range []func(context.Context, *runtime.ServeMux, *grpc.ClientConn) error{
 		sekishov1.RegisterAttestationServiceHandler,
@@ -94,23 +102,31 @@ func (g *gateway) bundle(w http.ResponseWriter, r *http.Request, path map[string
 // routes are the paths of the HTTP port.
 func (s *Server) routes() http.Handler {
 	mux := http.NewServeMux()
-	mux.Handle("/v1/", s.gateway.mux)
-	mux.Handle("GET /checkpoint", s.c.Tiles)
-	mux.Handle("GET /tile/", s.c.Tiles)
-	mux.HandleFunc("GET /openapi.json", func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Content-Type", "application/json")
-		w.Write(sekishov1.OpenAPI) //nolint:errcheck // the caller is gone
-	})
-	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
-	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
-		if err := s.c.Follow.Ready(0); err != nil {
-			http.Error(w, err.Error(), http.StatusServiceUnavailable)
-			return
-		}
-		fmt.Fprintln(w, "ready")
-	})
-	mux.Handle("GET /metrics", promhttp.HandlerFor(s.c.Metrics, promhttp.HandlerOpts{}))
+	mux.Handle("/v1/", s.gateway)
+	for path, h := range map[string]http.Handler{
+		"/checkpoint": s.c.Tiles,
+		"/tile/":      s.c.Tiles,
+		"/openapi.json": http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Type", "application/json")
+			w.Write(sekishov1.OpenAPI) //nolint:errcheck // the caller is gone
+		}),
+		"/healthz": http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") }),
+		"/readyz":  http.HandlerFunc(s.ready),
+		"/metrics": promhttp.HandlerFor(s.c.Metrics, promhttp.HandlerOpts{}),
+	} {
+		mux.Handle(path, allowing(h))
+	}
+	mux.HandleFunc("/", noSuchPath)
 	return mux
+}
+
+// ready says whether answers are given, and if not, why.
+func (s *Server) ready(w http.ResponseWriter, _ *http.Request) {
+	if err := s.c.Follow.Ready(0); err != nil {
+		http.Error(w, err.Error(), http.StatusServiceUnavailable)
+		return
+	}
+	fmt.Fprintln(w, "ready")
 }
 
 // sharedCredentials speak TLS to the network, and plain text to the gateway,

@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"encoding/json"
+	"maps"
 	"net/http"
 
 	"github.com/grpc-ecosystem/grpc-gateway/v2/runtime"
@@ -24,20 +25,46 @@ type errorBody struct {
 
 // writeError answers an error of the gRPC server in JSON.
 func writeError(_ context.Context, _ *runtime.ServeMux, _ runtime.Marshaler, w http.ResponseWriter, _ *http.Request, err error) {
-	var body errorBody
 	s := status.Convert(err)
-	body.Error.Code, body.Error.Message = code.Code(s.Code()).String(), s.Message()
-	for _, d := range s.Details() {
-		if info, ok := d.(*errdetails.ErrorInfo); ok {
-			body.Error.Reason, body.Error.Metadata = info.GetReason(), info.GetMetadata()
-		}
-	}
 	if s.Code() == codes.Unauthenticated {
 		w.Header().Set("WWW-Authenticate", "Bearer")
 	}
+	for _, d := range s.Details() {
+		if info, ok := d.(*errdetails.ErrorInfo); ok {
+			writeBody(w, httpStatus(s.Code(), info.GetReason()), s.Code(), info.GetReason(), s.Message(), info.GetMetadata())
+			return
+		}
+	}
+	s, reason := ofGateway(s)
+	writeBody(w, httpStatus(s.Code(), reason), s.Code(), reason, s.Message())
+}
+
+// httpStatus is the usual one of a code, but where that would say something else: a
+// document that is too large is not to be sent again later, and what is wrong with the
+// service is not the caller's fault.
+func httpStatus(code codes.Code, reason string) int {
+	switch reason {
+	case "DOCUMENT_TOO_LARGE":
+		return http.StatusRequestEntityTooLarge
+	case "STORAGE_FULL":
+		return http.StatusInsufficientStorage
+	case "LOG_DAMAGED", "LOG_ROLLED_BACK", "INDEX_DAMAGED", "KEY_DENIED", "KEY_UNUSABLE":
+		return http.StatusServiceUnavailable
+	}
+	return runtime.HTTPStatusFromCode(code)
+}
+
+// writeBody writes an error. Its metadata is an object, also where there is none.
+func writeBody(w http.ResponseWriter, httpStatus int, c codes.Code, reason, message string, metadata ...map[string]string) {
+	var body errorBody
+	body.Error.Code, body.Error.Reason, body.Error.Message = code.Code(c).String(), reason, message
+	body.Error.Metadata = map[string]string{}
+	for _, m := range metadata {
+		maps.Copy(body.Error.Metadata, m)
+	}
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("X-Content-Type-Options", "nosniff")
-	w.WriteHeader(runtime.HTTPStatusFromCode(s.Code()))
+	w.WriteHeader(httpStatus)
 	enc := json.NewEncoder(w)
 	enc.SetEscapeHTML(false) // it is JSON, and read by people
 	enc.Encode(body)         //nolint:errcheck // the caller is gone

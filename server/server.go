@@ -43,6 +43,11 @@ const (
 	shutdownGrace = 10 * time.Second
 )
 
+// streamWorkers is how many goroutines are kept to answer calls. A new one would
+// grow its stack at every question: a tenth of what an answer costs. Calls beyond
+// them have goroutines of their own.
+const streamWorkers = 64
+
 // Config is what a Server serves.
 type Config struct {
 	Register *register.Registrar
@@ -108,6 +113,7 @@ func (s *Server) options() []grpc.ServerOption {
 		grpc.MaxRecvMsgSize(maxMessage),
 		grpc.MaxSendMsgSize(2 * maxMessage),
 		grpc.MaxConcurrentStreams(maxStreams),
+		grpc.NumStreamWorkers(streamWorkers),
 		grpc.MaxHeaderListSize(maxHeaders),
 		grpc.ConnectionTimeout(readHeaders),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 10 * time.Second, PermitWithoutStream: true}),

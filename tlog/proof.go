@@ -2,6 +2,7 @@ package tlog
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 
 	"github.com/sekisho-dev/sekisho/attest"
@@ -15,7 +16,7 @@ import (
 func VerifyInclusion(cp attest.Checkpoint, index uint64, leaf attest.Hash, path []attest.Hash) error {
 	err := proof.VerifyInclusion(rfc6962.DefaultHasher, index, cp.Size, leaf[:], asBytes(path), cp.Root[:])
 	if err != nil {
-		return fmt.Errorf("inclusion of entry %d in a tree of %d: %w: %w", index, cp.Size, ErrProof, err)
+		return fmt.Errorf("inclusion of entry %d in a tree of %d: %w: %w", index, cp.Size, ErrProof, legible(err))
 	}
 	return nil
 }
@@ -39,9 +40,18 @@ func VerifyConsistency(older, newer attest.Checkpoint, path []attest.Hash) error
 	}
 	err := proof.VerifyConsistency(rfc6962.DefaultHasher, older.Size, newer.Size, asBytes(path), older.Root[:], newer.Root[:])
 	if err != nil {
-		return fmt.Errorf("%s: %w: %w", what, ErrProof, err)
+		return fmt.Errorf("%s: %w: %w", what, ErrProof, legible(err))
 	}
 	return nil
+}
+
+// legible writes roots as people compare them.
+func legible(err error) error {
+	var m proof.RootMismatchError
+	if errors.As(err, &m) {
+		return fmt.Errorf("it leads to the root %x, and the checkpoint's is %x", m.CalculatedRoot, m.ExpectedRoot)
+	}
+	return err
 }
 
 // VerifyReceipt checks that the receipt proves the entry to be in v's log. It

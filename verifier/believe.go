@@ -144,7 +144,6 @@ type rating struct {
 // may speak for; of several the highest rated.
 func (t *TrustRoot) builderOf(f *Facts, signers []string, proven time.Time) (best rating, err error) {
 	p := f.provenance
-	err = fmt.Errorf("%w: %s is not rated for %s", ErrSignerBuilderMismatch, p.BuilderID, signers[0])
 	for i := range t.builders {
 		b := &t.builders[i]
 		if !b.is(p.BuilderID) {
@@ -163,6 +162,9 @@ func (t *TrustRoot) builderOf(f *Facts, signers []string, proven time.Time) (bes
 		if best.builder == nil || b.level > best.builder.level {
 			best, err = rating{b, signers[at]}, nil
 		}
+	}
+	if best.builder == nil && err == nil {
+		err = fmt.Errorf("%w: %s is not rated for %s", ErrSignerBuilderMismatch, p.BuilderID, signers[0])
 	}
 	return best, err
 }

@@ -45,9 +45,12 @@ func artifact(arg string, names []string) (*sekishov1.Artifact, error) {
 func digestFile(path string) (map[string]string, error) {
 	f, err := os.Open(path)
 	if err != nil {
-		return nil, fmt.Errorf("%w (an artifact is a file, sha256:…, or image@sha256:…)", err)
+		return nil, fmt.Errorf("%w (an artifact is a file, sha256:…, sha512:…, or image@sha256:…)", err)
 	}
 	defer f.Close() //nolint:errcheck // read only
+	if about, err := f.Stat(); err == nil && about.IsDir() {
+		return nil, fmt.Errorf("%s is a directory: an artifact is a file, sha256:…, sha512:…, or image@sha256:…", path)
+	}
 	short, long := sha256.New(), sha512.New()
 	if _, err := io.Copy(io.MultiWriter(short, long), f); err != nil {
 		return nil, fmt.Errorf("reading %s: %w", path, err)

@@ -53,11 +53,13 @@ the same signer is registered once; asking again shows the first registration.`,
 			if err != nil {
 				return err
 			}
-			docs, failed := a.documents(args)
+			docs := a.documents(args)
 			for _, d := range docs {
-				d.request.PublicKey, d.request.ValidateOnly = string(key), dryRun
+				if d.err == nil {
+					d.request.PublicKey, d.request.ValidateOnly = string(key), dryRun
+				}
 			}
-			return errors.Join(failed, a.register(ctx, c, docs, len(args) > 1 || len(docs) > 1 || failed != nil))
+			return a.register(ctx, c, docs, len(args) > 1 || len(docs) > 1)
 		}),
 	}
 	c.Flags().StringVar(&publicKey, "public-key", "", "PEM of the key that signed an envelope or a bundle, if the trust root does not name it")
@@ -65,16 +67,17 @@ the same signer is registered once; asking again shows the first registration.`,
 	return c
 }
 
-// A document is one thing to be registered, and where it came from.
+// A document is one thing to be registered, and where it came from; or why there
+// is none.
 type document struct {
 	from    string // for errors: FILE, or FILE:LINE
 	request *sekishov1.CreateAttestationRequest
+	err     error
 }
 
 // documents reads the files. What cannot be read does not keep the others from
 // being registered.
-func (a *app) documents(paths []string) (docs []*document, err error) {
-	var failed []error
+func (a *app) documents(paths []string) (docs []*document) {
 	for _, path := range paths {
 		raw, err := a.readFile(path)
 		if err == nil {
@@ -83,10 +86,10 @@ func (a *app) documents(paths []string) (docs []*document, err error) {
 			docs = append(docs, found...)
 		}
 		if err != nil {
-			failed = append(failed, err)
+			docs = append(docs, &document{from: path, err: err})
 		}
 	}
-	return docs, join(failed)
+	return docs
 }
 
 // split takes JSON lines apart. A file that is one document, on however many lines,
@@ -107,35 +110,31 @@ func split(path string, raw []byte) ([]*document, error) {
 			break
 		}
 		if err != nil {
-			return nil, rejection{fmt.Errorf("%s: %w: %w", path, client.ErrMalformed, notJSON(raw, err))}
+			return nil, rejection{because{client.ErrMalformed, fmt.Errorf("%s: %w", path, notJSON(raw, err))}}
 		}
 		start := dec.InputOffset() - int64(len(value))
 		lines = append(lines, line{1 + bytes.Count(raw[:start], []byte("\n")), bytes.Clone(value)})
 	}
 	switch len(lines) {
 	case 0:
-		return nil, rejection{fmt.Errorf("%s: %w: it is empty", path, client.ErrMalformed)}
+		return nil, rejection{because{client.ErrMalformed, fmt.Errorf("%s: it is empty; want a statement, an envelope or a bundle, as JSON", path)}}
 	case 1:
 		req, err := request(lines[0].value, raw)
 		if err != nil {
 			return nil, rejection{fmt.Errorf("%s: %w", path, err)}
 		}
-		return []*document{{path, req}}, nil
+		return []*document{{from: path, request: req}}, nil
 	}
-	var (
-		docs   []*document
-		failed []error
-	)
+	var docs []*document
 	for _, l := range lines {
 		from := fmt.Sprintf("%s:%d", path, l.at)
 		req, err := request(l.value, l.value)
 		if err != nil {
-			failed = append(failed, rejection{fmt.Errorf("%s: %w", from, err)})
-			continue
+			err = rejection{fmt.Errorf("%s: %w", from, err)}
 		}
-		docs = append(docs, &document{from, req})
+		docs = append(docs, &document{from, req, err})
 	}
-	return docs, join(failed)
+	return docs, nil
 }
 
 // notJSON says why bytes are not JSON, and what they are where that is plain.
@@ -159,7 +158,7 @@ func notJSON(raw []byte, err error) error {
 func request(value jsontext.Value, raw []byte) (*sekishov1.CreateAttestationRequest, error) {
 	members, err := names(value)
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", client.ErrMalformed, err)
+		return nil, because{client.ErrMalformed, err}
 	}
 	switch {
 	case members["payloadType"]:
@@ -169,12 +168,12 @@ func request(value jsontext.Value, raw []byte) (*sekishov1.CreateAttestationRequ
 	case members["verificationMaterial"], members["dsseEnvelope"], members["messageSignature"], bundleType(value):
 		return &sekishov1.CreateAttestationRequest{Document: &sekishov1.CreateAttestationRequest_Bundle{Bundle: raw}}, nil
 	case members["bomFormat"], members["spdxVersion"]:
-		return nil, fmt.Errorf("%w: it is an SBOM; use: sekisho sbom submit ARTIFACT FILE", client.ErrNotAnAttestation)
+		return nil, because{client.ErrNotAnAttestation, errors.New("it is an SBOM; use: sekisho sbom submit ARTIFACT FILE")}
 	}
 	if members["attestations"] {
-		return nil, fmt.Errorf("%w: it is a list of attestations, as npm's registry and GitHub's API answer; hand in the bundles in it: jq -c '.attestations[].bundle' FILE | sekisho attest -", client.ErrNotAnAttestation)
+		return nil, because{client.ErrNotAnAttestation, errors.New("it is a list of attestations, as npm's registry and GitHub's API answer; hand in the bundles in it: jq -c '.attestations[].bundle' FILE | sekisho attest -")}
 	}
-	return nil, fmt.Errorf("%w: neither an in-toto statement (_type), nor a DSSE envelope (payloadType), nor a Sigstore bundle (verificationMaterial)", client.ErrNotAnAttestation)
+	return nil, because{client.ErrNotAnAttestation, errors.New("neither an in-toto statement (_type), nor a DSSE envelope (payloadType), nor a Sigstore bundle (verificationMaterial)")}
 }
 
 // bundleType reports whether an object's media type is that of a Sigstore bundle,
@@ -225,8 +224,15 @@ func (a *app) register(ctx context.Context, c *client.Client, docs []*document, 
 	g.SetLimit(inFlight)
 	go func() {
 		for i, d := range docs {
+			if d.err != nil {
+				results[i] <- result{err: d.err}
+				continue
+			}
 			g.Go(func() error {
 				resp, err := c.Register(ctx, d.request)
+				if err != nil {
+					err = rejection{fmt.Errorf("%s: %w", d.from, err)}
+				}
 				results[i] <- result{resp, err}
 				return nil
 			})
@@ -238,7 +244,7 @@ func (a *app) register(ctx context.Context, c *client.Client, docs []*document, 
 		r := <-results[i]
 		p.end()
 		if r.err != nil {
-			failed = append(failed, rejection{fmt.Errorf("%s: %w", d.from, r.err)})
+			failed = append(failed, a.tell(r.err))
 			continue
 		}
 		show := a.show
@@ -246,13 +252,13 @@ func (a *app) register(ctx context.Context, c *client.Client, docs []*document, 
 			show = a.showLine
 		}
 		if err := show(r.resp, func(w io.Writer) { a.registered(w, d, r.resp) }); err != nil {
-			return err
+			return join(append(failed, err)...)
 		}
 		if len(docs) > 1 && i+1 < len(docs) {
 			p.at(uint64(i)+1, uint64(len(docs)))
 		}
 	}
-	return join(failed)
+	return join(failed...)
 }
 
 // registered says what became of a document.
@@ -262,6 +268,10 @@ func (a *app) registered(w io.Writer, d *document, resp *sekishov1.CreateAttesta
 	}}, resp.GetOthers()...)
 	for _, r := range regs {
 		att := r.GetAttestation()
+		if att == nil { // a statement has no attestation before it is signed
+			fmt.Fprintf(w, "%s: would be registered, signed by the service\n", d.from)
+			continue
+		}
 		what := a.paint(w, green, "registered")
 		switch {
 		case d.request.GetValidateOnly():
@@ -270,7 +280,7 @@ func (a *app) registered(w io.Writer, d *document, resp *sekishov1.CreateAttesta
 			what = "already registered"
 		}
 		if d.request.GetValidateOnly() {
-			fmt.Fprintf(w, "%s: %s: %s\n", d.from, what, plain(att.GetPredicateType()))
+			fmt.Fprintf(w, "%s: %s  %s\n", d.from, what, plain(att.GetPredicateType()))
 		} else {
 			fmt.Fprintf(w, "%s: %s as #%d  %s  %s\n", d.from, what, att.GetLogIndex(), att.GetDigest(), plain(att.GetPredicateType()))
 		}
@@ -306,7 +316,7 @@ func (a *app) readFile(path string) ([]byte, error) {
 		return nil, fmt.Errorf("reading %s: %w", path, err)
 	}
 	if len(raw) > maxFile {
-		return nil, rejection{fmt.Errorf("%s: %w: it has more than %d MiB", path, client.ErrDocumentTooLarge, maxFile>>20)}
+		return nil, rejection{because{client.ErrDocumentTooLarge, fmt.Errorf("%s: it has more than %d MiB", path, maxFile>>20)}}
 	}
 	return raw, nil
 }
@@ -316,12 +326,4 @@ func readOptional(path string) ([]byte, error) {
 		return nil, nil
 	}
 	return os.ReadFile(path)
-}
-
-// join is errors.Join that keeps one error as it is.
-func join(errs []error) error {
-	if len(errs) == 1 {
-		return errs[0]
-	}
-	return errors.Join(errs...)
 }

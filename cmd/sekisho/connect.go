@@ -16,6 +16,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/sekisho-dev/sekisho/client"
+	"github.com/sekisho-dev/sekisho/tlog"
 )
 
 // defaultServer is where sekishod listens unless it was told otherwise.
@@ -26,6 +27,7 @@ const defaultServer = "127.0.0.1:7443"
 type endpoint struct {
 	GRPC      string `json:"grpc"`
 	HTTP      string `json:"http"`
+	TLS       bool   `json:"tls"` // both ports speak TLS
 	TokenFile string `json:"tokenFile"`
 	LogOrigin string `json:"logOrigin"`
 }
@@ -66,32 +68,35 @@ func (a *app) connect() (*client.Client, error) {
 		Now:       a.now,
 		Warn:      a.warn,
 	}
-	if a.caFile != "" {
-		if config.TLS, err = authorities(a.caFile); err != nil {
+	if local.TLS || a.caFile != "" {
+		if config.TLS, err = a.authorities(); err != nil {
 			return nil, err
 		}
 	}
-	return client.New(config)
+	c, err := client.New(config)
+	if err != nil && a.logKey != "" && errors.Is(err, tlog.ErrKey) {
+		return nil, usageError{fmt.Errorf("--log-key %.200q: want NAME+HASH+BASE64, the verifierKey of 'sekisho log checkpoint -o json': %w", a.logKey, err)}
+	}
+	return c, err
 }
 
 // find returns the server's address, and what the service on this machine says
 // about itself if that is the one: its token is for nobody else.
 func (a *app) find() (string, endpoint, error) {
-	local, err := a.local()
-	if err != nil {
-		return "", endpoint{}, err
-	}
 	named := a.server
 	if named == "" {
 		named = a.getenv("SEKISHO_SERVER")
 	}
+	local, err := a.local()
 	switch {
-	case named == "" && local.GRPC == "":
+	case named != "" && (err != nil || named != local.GRPC):
+		return named, endpoint{}, nil // whatever is, or is not, in the data directory
+	case err != nil:
+		return "", endpoint{}, err
+	case local.GRPC == "":
 		return defaultServer, endpoint{}, nil
-	case named == "" || named == local.GRPC:
-		return local.GRPC, local, nil
 	}
-	return named, endpoint{}, nil
+	return local.GRPC, local, nil
 }
 
 // local reads endpoint.json. One that was asked for must be there.
@@ -161,16 +166,21 @@ func (a *app) stateDir() string {
 	return filepath.Join(home, ".local", "state", "sekisho")
 }
 
-func authorities(path string) (*tls.Config, error) {
-	raw, err := os.ReadFile(path)
+// authorities are those whose certificates are believed: of --ca-file, or the system's.
+func (a *app) authorities() (*tls.Config, error) {
+	config := &tls.Config{MinVersion: tls.VersionTLS13}
+	if a.caFile == "" {
+		return config, nil
+	}
+	raw, err := os.ReadFile(a.caFile)
 	if err != nil {
 		return nil, fmt.Errorf("reading --ca-file: %w", err)
 	}
-	pool := x509.NewCertPool()
-	if !pool.AppendCertsFromPEM(raw) {
-		return nil, fmt.Errorf("reading --ca-file: no certificate in %s", path)
+	config.RootCAs = x509.NewCertPool()
+	if !config.RootCAs.AppendCertsFromPEM(raw) {
+		return nil, fmt.Errorf("reading --ca-file: no certificate in %s; want PEM, -----BEGIN CERTIFICATE-----", a.caFile)
 	}
-	return &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS13}, nil
+	return config, nil
 }
 
 // httpPort is the base URL of the port where the log's tiles are.
@@ -184,6 +194,9 @@ func (a *app) httpPort(flag string) (string, error) {
 			return "", errors.New("where the log's tiles are is not known: give --log-url http://HOST:PORT, the service's HTTP port")
 		}
 		flag = "http://" + local.HTTP
+		if local.TLS {
+			flag = "https://" + local.HTTP
+		}
 	}
 	u, err := url.Parse(flag)
 	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {

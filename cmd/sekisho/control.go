@@ -30,17 +30,21 @@ func (a *app) trustCommand() *cobra.Command {
 	show := &cobra.Command{
 		Use:   "show",
 		Short: "Show the trust root in force, as YAML",
-		Args:  cobra.NoArgs,
+		Long: `Shows the trust root in force, byte for byte as it was signed, after checking that the
+log holds it.`,
+		Example: `  sekisho trust show > trust.yaml
+  sekisho trust show -o json | jq -r .digest            # the next version's "previous"`,
+		Args: cobra.NoArgs,
 		RunE: a.call(func(ctx context.Context, c *client.Client, _ []string) error {
 			resp, err := c.TrustRoot(ctx)
 			if err != nil {
 				return err
 			}
-			return a.show(resp, func(w io.Writer) { w.Write(resp.GetDocument()) }) //nolint:errcheck // as all text
+			return a.show(resp, func(w io.Writer) { w.Write(resp.GetDocument()) }) //nolint:errcheck // it is remembered
 		}),
 	}
 	apply := a.applyCommand(control{
-		what: "trust root", predicateType: attest.TrustRootType, name: "trust-root", prepare: inline,
+		command: "trust", what: "trust root", predicateType: attest.TrustRootType, name: "trust-root", prepare: inline,
 		inForce: func(ctx context.Context, c *client.Client) (proto.Message, string, uint64, error) {
 			resp, err := c.TrustRoot(ctx)
 			return resp, resp.GetDigest(), resp.GetVersion(), err
@@ -65,17 +69,21 @@ func (a *app) policyCommand() *cobra.Command {
 	show := &cobra.Command{
 		Use:   "show",
 		Short: "Show the policy in force, as YAML",
-		Args:  cobra.NoArgs,
+		Long: `Shows the policy in force, byte for byte as it was signed, after checking that the log
+holds it.`,
+		Example: `  sekisho policy show > policy.yaml
+  sekisho policy show -o json | jq .version`,
+		Args: cobra.NoArgs,
 		RunE: a.call(func(ctx context.Context, c *client.Client, _ []string) error {
 			resp, err := c.Policy(ctx)
 			if err != nil {
 				return err
 			}
-			return a.show(resp, func(w io.Writer) { w.Write(resp.GetDocument()) }) //nolint:errcheck // as all text
+			return a.show(resp, func(w io.Writer) { w.Write(resp.GetDocument()) }) //nolint:errcheck // it is remembered
 		}),
 	}
 	apply := a.applyCommand(control{
-		what: "policy", predicateType: attest.PolicyType, name: "policy",
+		command: "policy", what: "policy", predicateType: attest.PolicyType, name: "policy",
 		prepare: func(_ string, raw []byte) ([]byte, error) { return raw, nil },
 		inForce: func(ctx context.Context, c *client.Client) (proto.Message, string, uint64, error) {
 			resp, err := c.Policy(ctx)
@@ -83,16 +91,18 @@ func (a *app) policyCommand() *cobra.Command {
 		},
 	}, `Signs a policy with a policy key of the trust root, and registers it. Its version
 must be higher than that of the one in force. With a threshold of several keys every
-holder applies the same file with their own.`)
-	c.AddCommand(show, apply)
+holder applies the same file with their own.
+
+Test it before: sekisho policy test DIR --policy FILE`)
+	c.AddCommand(show, apply, a.policyTestCommand())
 	return c
 }
 
 // A control is a kind of document that decides.
 type control struct {
-	what, predicateType, name string
-	prepare                   func(path string, raw []byte) ([]byte, error)
-	inForce                   func(context.Context, *client.Client) (resp proto.Message, digest string, version uint64, err error)
+	command, what, predicateType, name string
+	prepare                            func(path string, raw []byte) ([]byte, error)
+	inForce                            func(context.Context, *client.Client) (resp proto.Message, digest string, version uint64, err error)
 }
 
 func (a *app) applyCommand(k control, long string) *cobra.Command {
@@ -108,6 +118,9 @@ func (a *app) applyCommand(k control, long string) *cobra.Command {
 KEY is a file (PKCS #8 in PEM, mode 0600), or hashivault://NAME, for which VAULT_ADDR
 and VAULT_TOKEN, and where needed VAULT_CACERT and VAULT_NAMESPACE, are read. By
 default it is the development root key of a service on this machine.`,
+		Example: fmt.Sprintf(`  sekisho %[1]s show > next.yaml; edit it; sekisho %[1]s apply --dry-run next.yaml
+  sekisho %[1]s apply next.yaml --root-key ~/keys/root.pem
+  sekisho %[1]s apply next.yaml --root-key hashivault://sekisho-root`, k.command),
 		Args: cobra.ExactArgs(1),
 		RunE: a.call(func(ctx context.Context, c *client.Client, args []string) error {
 			raw, err := a.readFile(args[0])
@@ -177,7 +190,7 @@ func (a *app) apply(ctx context.Context, c *client.Client, k control, from strin
 		if force {
 			fmt.Fprintf(w, "%s version %d is in force\n", k.what, version)
 		} else {
-			fmt.Fprintf(w, "the %s is not in force yet: version %d still is. It waits for more keys to sign it, or is older.\n", k.what, version)
+			fmt.Fprintf(w, "the %s is not in force: version %d is. It waits for more keys to sign it, or is no newer, or its key may not sign it (sekisho trust show).\n", k.what, version)
 		}
 	})
 }

@@ -1,9 +1,11 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/spf13/cobra"
 	"google.golang.org/genproto/googleapis/rpc/code"
@@ -21,10 +23,55 @@ const (
 // errDenied ends a command whose answer was shown already, and was no.
 var errDenied = errors.New("denied")
 
+// shown reports whether an error only ends a command that has given its answer.
+func shown(err error) bool { return errors.Is(err, errDenied) || errors.Is(err, errWrong) }
+
 // A rejection is an error about a document that was handed in.
 type rejection struct{ error }
 
 func (r rejection) Unwrap() error { return r.error }
+
+// because gives an error its reason without the text saying it: people read the
+// sentence, programs the reason.
+type because struct {
+	reason client.Reason
+	error
+}
+
+func (b because) Unwrap() []error { return []error{b.reason, b.error} }
+
+// several are the errors of several inputs. (An error that wraps two others, as
+// errors.Join and fmt.Errorf make them, is one all the same.)
+type several []error
+
+func (s several) Error() string   { return errors.Join(s...).Error() }
+func (s several) Unwrap() []error { return s }
+
+// join makes one error of those of several inputs; nil if there is none.
+func join(errs ...error) error {
+	var all several
+	for _, err := range errs {
+		switch e := err.(type) { //nolint:errorlint // what is wrapped is one error
+		case nil:
+		case several:
+			all = append(all, e...)
+		default:
+			all = append(all, e)
+		}
+	}
+	switch len(all) {
+	case 0:
+		return nil
+	case 1:
+		return all[0]
+	}
+	return all
+}
+
+// told is an error that was complained of already.
+type told struct{ error }
+
+func (t told) Unwrap() error { return t.error }
 
 // notRejected are the reasons for which a submission fails that say nothing about
 // the document: try again, or ask somebody else.
@@ -59,14 +106,14 @@ func exitCode(err error) int {
 	if err == nil {
 		return exitDone
 	}
-	if several, ok := err.(interface{ Unwrap() []error }); ok {
+	if all, ok := err.(several); ok { //nolint:errorlint // made by join, and wrapped by nobody
 		worst := exitDone
-		for _, e := range several.Unwrap() {
+		for _, e := range all {
 			worst = max(worst, exitCode(e))
 		}
 		return worst
 	}
-	if errors.Is(err, errDenied) || errors.Is(err, client.ErrBadProof) {
+	if shown(err) || errors.Is(err, client.ErrBadProof) {
 		return exitRefused
 	}
 	if r := (rejection{}); errors.As(err, &r) && reason(err) != "" {
@@ -80,22 +127,50 @@ func exitCode(err error) int {
 	return exitUnknown
 }
 
+// tell complains of one of several inputs at once, so that its error stands where
+// its answer would.
+func (a *app) tell(err error) error {
+	if err == nil {
+		return nil
+	}
+	a.complain(err)
+	return told{err}
+}
+
 // complain says on stderr why there is no answer; with -o json on stdout too,
 // in the form of the JSON port. A denial was shown already.
 func (a *app) complain(err error) {
-	if err == nil || errors.Is(err, errDenied) {
-		return
-	}
-	if several, ok := err.(interface{ Unwrap() []error }); ok {
-		for _, e := range several.Unwrap() {
+	if all, ok := err.(several); ok { //nolint:errorlint // made by join, and wrapped by nobody
+		for _, e := range all {
 			a.complain(e)
 		}
+		return
+	}
+	if err == nil || shown(err) || errors.As(err, &told{}) {
 		return
 	}
 	fmt.Fprintln(a.err, a.paint(a.err, red, "sekisho:"), err)
 	if a.output == "json" {
 		a.out.Write(errorJSON(err)) //nolint:errcheck // there is nowhere left to say so
 	}
+}
+
+// wantsJSON reports whether -o json stands among the arguments: where a flag before
+// it is wrong, nobody has read it yet.
+func wantsJSON(args []string) bool {
+	for i, arg := range args {
+		switch arg {
+		case "--":
+			return false
+		case "-ojson", "-o=json", "--output=json":
+			return true
+		case "-o", "--output":
+			if i+1 < len(args) && args[i+1] == "json" {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // errorJSON is an error as the JSON port writes it, on one line.
@@ -121,12 +196,16 @@ func errorJSON(err error) []byte {
 		b.Code = "DATA_LOSS"
 	case errors.As(err, &wrong):
 		b.Code, b.Reason = "INVALID_ARGUMENT", "USAGE"
+	case errors.As(err, &rejection{}) && b.Reason != "":
+		b.Code = "INVALID_ARGUMENT"
 	}
-	raw, err := json.Marshal(map[string]body{"error": b})
-	if err != nil {
-		return nil // strings always marshal
+	var line bytes.Buffer
+	enc := json.NewEncoder(&line)
+	enc.SetEscapeHTML(false)                                        // as the JSON port
+	if err := enc.Encode(map[string]body{"error": b}); err != nil { // strings always marshal
+		return nil
 	}
-	return append(raw, '\n')
+	return line.Bytes()
 }
 
 // A usageError is a command that makes no sense.
@@ -157,10 +236,43 @@ func checkArgs(c *cobra.Command) {
 				}
 				return usage(c, err)
 			}
-			return usage(c, fmt.Errorf("%d arguments are not what '%s' takes", len(args), c.UseLine()))
+			return usage(c, fmt.Errorf("want: %s; found %s", takes(c), counted(args)))
 		}
 	}
 	for _, sub := range c.Commands() {
 		checkArgs(sub)
 	}
+}
+
+// takes is a command with its arguments.
+func takes(c *cobra.Command) string {
+	if path, args, ok := strings.Cut(c.Use, " "); ok {
+		return strings.TrimSuffix(c.CommandPath(), path) + path + " " + args
+	}
+	return c.CommandPath() + ", without arguments"
+}
+
+// counted says how many arguments there are, and which.
+func counted(args []string) string {
+	switch len(args) {
+	case 0:
+		return "no argument"
+	case 1:
+		return fmt.Sprintf("one argument, %.80q", args[0])
+	}
+	return fmt.Sprintf("%d arguments, %.200q", len(args), args)
+}
+
+// oneOf refuses flags that contradict one another.
+func oneOf(c *cobra.Command, flags ...string) error {
+	var given []string
+	for _, f := range flags {
+		if c.Flags().Changed(f) {
+			given = append(given, "--"+f)
+		}
+	}
+	if len(given) > 1 {
+		return usage(c, fmt.Errorf("%s contradict one another: give one of them", strings.Join(given, " and ")))
+	}
+	return nil
 }

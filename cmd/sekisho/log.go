@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -31,7 +33,12 @@ func (a *app) checkpointCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "checkpoint",
 		Short: "Show the newest checkpoint, checked to extend all that were seen",
-		Args:  cobra.NoArgs,
+		Long: `Shows the log's newest checkpoint, a signed note (C2SP tlog-checkpoint). Its signature
+was checked, and that its tree extends every one that was seen here before: a log that
+was rolled back, or that shows two histories, is refused.`,
+		Example: `  sekisho log checkpoint
+  sekisho log checkpoint -o json | jq -r .verifierKey   # to pin it: --log-key`,
+		Args: cobra.NoArgs,
 		RunE: a.call(func(ctx context.Context, c *client.Client, _ []string) error {
 			resp, err := c.Checkpoint(ctx)
 			if err != nil {
@@ -46,7 +53,11 @@ func (a *app) proveCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "prove INDEX",
 		Short: "Prove that the log holds an entry",
-		Args:  cobra.ExactArgs(1),
+		Long: `Fetches the proof that the log holds the entry at an INDEX, under the newest checkpoint,
+and checks it. With -o json it is the proof itself, for others to check.`,
+		Example: `  sekisho log prove 17
+  sekisho log prove 17 -o json > proof.json`,
+		Args: cobra.ExactArgs(1),
 		RunE: a.call(func(ctx context.Context, c *client.Client, args []string) error {
 			index, err := strconv.ParseUint(args[0], 10, 63)
 			if err != nil {
@@ -71,30 +82,36 @@ func (a *app) auditCommand() *cobra.Command {
 		Long: `Reads every entry of the log from its tiles, on the service's HTTP port, and computes
 the root of all of them anew: it must be that of the signed checkpoint, which must
 extend all that were seen.`,
+		Example: `  sekisho log audit
+  sekisho log audit --server sekisho.example:7443 --log-url https://sekisho.example:7080 --timeout 1h`,
 		Args: cobra.NoArgs,
 		RunE: a.call(func(ctx context.Context, c *client.Client, _ []string) error {
 			base, err := a.httpPort(logURL)
 			if err != nil {
 				return err
 			}
-			return a.audit(ctx, c, base)
+			config, err := a.authorities()
+			if err != nil {
+				return err
+			}
+			return a.audit(ctx, c, fetchFrom(base, config))
 		}),
 	}
-	c.Flags().StringVar(&logURL, "log-url", "", "base URL of the log's tiles (default: the HTTP port of endpoint.json)")
+	c.Flags().StringVar(&logURL, "log-url", "", "base `URL` of the log's tiles (default: the HTTP port of endpoint.json)")
 	return c
 }
 
 // audit reads every entry. The reader computes what it reads up to the root of the
 // checkpoint; whatever does not lead there is an error.
-func (a *app) audit(ctx context.Context, c *client.Client, base string) error {
+func (a *app) audit(ctx context.Context, c *client.Client, fetch tlog.Fetch) error {
 	verifier, _, err := c.Log(ctx)
 	if err != nil {
 		return err
 	}
-	r := tlog.NewTileReader(verifier, fetchFrom(base))
+	r := tlog.NewTileReader(verifier, fetch)
 	cp, err := r.Checkpoint(ctx)
 	if err != nil {
-		return fmt.Errorf("%w: %w", client.ErrBadProof, err)
+		return badLog(err)
 	}
 	if err := c.Witness(ctx, cp); err != nil {
 		return err
@@ -104,7 +121,7 @@ func (a *app) audit(ctx context.Context, c *client.Client, base string) error {
 	for _, err := range r.Entries(ctx, cp, 0) {
 		if err != nil {
 			p.end()
-			return fmt.Errorf("%w: after entry %d: %w", client.ErrBadProof, read, err)
+			return badLog(fmt.Errorf("after %d entries: %w", read, err))
 		}
 		if read++; read%256 == 0 {
 			p.at(read, cp.Size)
@@ -112,7 +129,7 @@ func (a *app) audit(ctx context.Context, c *client.Client, base string) error {
 	}
 	p.end()
 	if read != cp.Size {
-		return fmt.Errorf("%w: the log says %d entries and has %d", client.ErrBadProof, cp.Size, read)
+		return because{client.ErrBadProof, fmt.Errorf("the log says %d entries and has %d", cp.Size, read)}
 	}
 	return a.show(&sekishov1.GetCheckpointResponse{
 		Checkpoint: string(cp.Note), TreeSize: cp.Size, Origin: cp.Origin, VerifierKey: verifier.String(),
@@ -121,10 +138,22 @@ func (a *app) audit(ctx context.Context, c *client.Client, base string) error {
 	})
 }
 
+// badLog tells a log that does not verify from one that cannot be read: the first is
+// refused, the second is no answer.
+func badLog(err error) error {
+	for _, bad := range []error{tlog.ErrCorrupt, tlog.ErrCheckpoint, tlog.ErrInconsistent} {
+		if errors.Is(err, bad) {
+			return because{client.ErrBadProof, err}
+		}
+	}
+	return err
+}
+
 // fetchFrom reads the log's files over HTTP. Redirects are not followed: nobody
 // but the address that was named is asked.
-func fetchFrom(base string) tlog.Fetch {
+func fetchFrom(base string, config *tls.Config) tlog.Fetch {
 	h := &http.Client{
+		Transport:     &http.Transport{Proxy: http.ProxyFromEnvironment, TLSClientConfig: config, ForceAttemptHTTP2: true},
 		Timeout:       30 * time.Second,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
@@ -142,7 +171,7 @@ func fetchFrom(base string) tlog.Fetch {
 			return nil, fmt.Errorf("%s: %w", path, fs.ErrNotExist)
 		}
 		if resp.StatusCode != http.StatusOK {
-			return nil, fmt.Errorf("%s: HTTP %d", path, resp.StatusCode)
+			return nil, fmt.Errorf("%s/%s: HTTP %s; want the service's HTTP port (--log-url)", base, path, resp.Status)
 		}
 		return io.ReadAll(io.LimitReader(resp.Body, tlog.MaxFile+1))
 	}

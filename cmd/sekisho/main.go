@@ -5,6 +5,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"io"
 	"os"
 	"os/signal"
@@ -39,6 +40,9 @@ func run(ctx context.Context, args []string, s streams, getenv func(string) stri
 	root.SetOut(s.out)
 	root.SetErr(s.err)
 	err := root.ExecuteContext(ctx)
+	if errors.As(err, &usageError{}) && wantsJSON(args) {
+		a.output = "json"
+	}
 	a.complain(err)
 	return exitCode(err)
 }
@@ -102,5 +106,6 @@ not verify); 2 no answer (usage, network, authentication, internal).`,
 	}
 	checkArgs(root)
 	a.moreOutputs(root)
+	a.completions(root)
 	return root
 }

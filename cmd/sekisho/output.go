@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -29,14 +28,15 @@ func (a *app) moreOutputs(c *cobra.Command) {
 	}
 }
 
+// forms are the forms of output that a command has.
+func forms(c *cobra.Command) []string {
+	return append([]string{"text", "json"}, strings.Fields(c.Annotations[outputs])...)
+}
+
 // checkOutput refuses a form that a command does not have.
 func (a *app) checkOutput(c *cobra.Command) error {
-	forms := []string{"text", "json"}
-	if more := c.Annotations[outputs]; more != "" {
-		forms = append(forms, strings.Fields(more)...)
-	}
-	if !slices.Contains(forms, a.output) {
-		return usage(c, fmt.Errorf("-o %.40q: want %s", a.output, strings.Join(forms, ", ")))
+	if has := forms(c); !slices.Contains(has, a.output) {
+		return usage(c, fmt.Errorf("-o %.40q: want %s", a.output, strings.Join(has, ", ")))
 	}
 	if !slices.Contains([]string{"auto", "always", "never"}, a.color) {
 		return usage(c, fmt.Errorf("--color %.40q: want auto, always or never", a.color))
@@ -47,21 +47,43 @@ func (a *app) checkOutput(c *cobra.Command) error {
 // show writes one message: as JSON, or as text does.
 func (a *app) show(m proto.Message, text func(io.Writer)) error {
 	if a.output != "json" {
-		text(a.out)
-		return nil
+		return a.text(text)
 	}
 	raw, err := sekishov1.JSON(m)
-	return errors.Join(err, a.write(raw))
+	return join(err, a.write(raw))
 }
 
 // showLine is show for one of several: its JSON is a line.
 func (a *app) showLine(m proto.Message, text func(io.Writer)) error {
 	if a.output != "json" {
-		text(a.out)
-		return nil
+		return a.text(text)
 	}
 	raw, err := sekishov1.JSONLine(m)
-	return errors.Join(err, a.write(raw))
+	return join(err, a.write(raw))
+}
+
+// text writes text; that it was not written is an error too, or a key that a full
+// disk swallowed would look like one that was shown.
+func (a *app) text(text func(io.Writer)) error {
+	w := &watched{Writer: a.out}
+	text(w)
+	return w.err
+}
+
+// watched remembers the first error of writing, so that those who write need not
+// look each time.
+type watched struct {
+	io.Writer
+	err error
+}
+
+func (w *watched) Write(p []byte) (int, error) {
+	if w.err != nil {
+		return 0, w.err
+	}
+	n, err := w.Writer.Write(p)
+	w.err = err
+	return n, err
 }
 
 // write writes to stdout; a full disk or a closed pipe is an error like another.
@@ -90,6 +112,9 @@ func (a *app) paint(w io.Writer, color, text string) string {
 }
 
 func terminal(w io.Writer) bool {
+	if under, ok := w.(*watched); ok {
+		w = under.Writer
+	}
 	f, ok := w.(*os.File)
 	return ok && term.IsTerminal(int(f.Fd()))
 }
@@ -125,7 +150,7 @@ type progress struct {
 }
 
 func (a *app) progress(what string) progress {
-	if !terminal(a.err) || a.output == "json" {
+	if !terminal(a.err) || a.output == "json" && terminal(a.out) {
 		return progress{io.Discard, what}
 	}
 	return progress{a.err, what}

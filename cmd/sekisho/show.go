@@ -26,7 +26,8 @@ signature, that the log's entry is its own, and the proof that the log holds it.
 
 With -o bundle it is a Sigstore bundle that cosign verifies offline; -o envelope is
 the DSSE envelope, -o statement the signed bytes, -o receipt the proof alone.`,
-		Example: `  sekisho get 17 -o bundle > app.sigstore.json
+		Example: `  sekisho get 17
+  sekisho get 17 -o bundle > app.sigstore.json
   sekisho get 17 -o statement | jq .predicate`,
 		Args:        cobra.ExactArgs(1),
 		Annotations: map[string]string{outputs: "bundle envelope statement receipt"},
@@ -86,18 +87,34 @@ func (a *app) attestation(w io.Writer, resp *sekishov1.GetAttestationResponse) {
 
 func (a *app) listCommand() *cobra.Command {
 	req := &sekishov1.ListAttestationsRequest{PageSize: 1000}
-	var limit int
-	c := &cobra.Command{
+	var (
+		limit   int
+		subject string
+		c       *cobra.Command
+	)
+	c = &cobra.Command{
 		Use:   "list",
 		Short: "List attestations, oldest first",
 		Long: `Lists attestations in the order of the log. A list is what the service's index says;
 'sekisho get' proves one of them.`,
-		Example: `  sekisho list --subject sha256:…
+		Example: `  sekisho list
+  sekisho list --subject ./app
+  sekisho list --subject sha256:…
   sekisho list --predicate-type https://slsa.dev/provenance/v1 -o json | jq -r '.attestations[].logIndex'`,
 		Args: cobra.NoArgs,
-		RunE: a.call(func(ctx context.Context, c *client.Client, _ []string) error {
+		RunE: a.call(func(ctx context.Context, cl *client.Client, _ []string) error {
+			if limit < 0 {
+				return usage(c, fmt.Errorf("--limit %d: want a number from 0 (all)", limit))
+			}
+			if req.Subject = subject; c.Flags().Changed("subject") && (strings.Contains(subject, "@") || !strings.Contains(subject, ":")) {
+				about, err := artifact(subject, nil)
+				if err != nil {
+					return fmt.Errorf("--subject: %w", err)
+				}
+				req.Subject = string(digestOf(about))
+			}
 			found := &sekishov1.ListAttestationsResponse{}
-			for att, err := range c.List(ctx, req) {
+			for att, err := range cl.List(ctx, req) {
 				if err != nil {
 					return err
 				}
@@ -115,11 +132,11 @@ func (a *app) listCommand() *cobra.Command {
 		}),
 	}
 	f := c.Flags()
-	f.StringVar(&req.Subject, "subject", "", "about this artifact, by digest")
-	f.StringVar(&req.PredicateType, "predicate-type", "", "of this type")
-	f.StringVar(&req.BuilderId, "builder", "", "provenance by this builder.id")
-	f.StringVar(&req.Signer, "signer", "", "signed with this key id, or by this identity")
-	f.IntVar(&limit, "limit", 0, "no more than this many (0: all)")
+	f.StringVar(&subject, "subject", "", "about this `ARTIFACT`: its digest, or the file")
+	f.StringVar(&req.PredicateType, "predicate-type", "", "of this `TYPE`, a URI")
+	f.StringVar(&req.BuilderId, "builder", "", "provenance by this builder.`ID`")
+	f.StringVar(&req.Signer, "signer", "", "signed with the key of this `ID`, or by this identity")
+	f.IntVar(&limit, "limit", 0, "no more than `N` (0: all)")
 	return c
 }
 
@@ -146,7 +163,12 @@ func (a *app) keysCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "keys",
 		Short: "List the service's public keys",
-		Args:  cobra.NoArgs,
+		Long: `Lists the public keys of the service, every version of each: those that sign what
+callers hand in (statements), the log's, and that of the time authority. Each id is
+checked to be the SHA-256 of its key.`,
+		Example: `  sekisho keys
+  sekisho keys -o json | jq -r '.keys[] | select(.current) | .keyId'`,
+		Args: cobra.NoArgs,
 		RunE: a.call(func(ctx context.Context, c *client.Client, _ []string) error {
 			keys, err := c.Keys(ctx)
 			if err != nil {
@@ -173,8 +195,9 @@ func (a *app) keyCommand() *cobra.Command {
 		Short: "Show a public key as PEM: by default the current statements key",
 		Long: `Shows a public key of the service as PEM. ID is a key id of 'sekisho keys', or its
 beginning. By default it is the key that signs statements now.`,
-		Example: `  sekisho key > sekisho.pub && cosign verify-blob-attestation --key sekisho.pub …`,
-		Args:    cobra.MaximumNArgs(1),
+		Example: `  sekisho key > sekisho.pub && cosign verify-blob-attestation --key sekisho.pub …
+  sekisho key 294f94e9`,
+		Args: cobra.MaximumNArgs(1),
 		RunE: a.call(func(ctx context.Context, c *client.Client, args []string) error {
 			keys, err := c.Keys(ctx)
 			if err != nil {
@@ -203,20 +226,28 @@ func choose(keys []*sekishov1.Key, args []string) (*sekishov1.Key, error) {
 	case len(found) > 1:
 		return nil, fmt.Errorf("%d keys begin so; give more of the id (sekisho keys)", len(found))
 	case len(args) > 0:
-		return nil, fmt.Errorf("%w: the service has no key %.80q; see: sekisho keys", client.ErrNotFound, args[0])
+		return nil, because{client.ErrNotFound, fmt.Errorf("the service has no key %.80q; see: sekisho keys", args[0])}
 	}
-	return nil, fmt.Errorf("%w: the service shows no current statements key", client.ErrNotFound)
+	return nil, because{client.ErrNotFound, errors.New("the service shows no current statements key; see: sekisho keys")}
 }
 
 func (a *app) trustedRootCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "trusted-root",
 		Short: "Show trusted_root.json, with which stock Sigstore clients verify our bundles",
-		Args:  cobra.NoArgs,
+		Long: `Shows trusted_root.json: the log's key and the time authority, with which stock
+Sigstore clients verify the bundles of 'sekisho get -o bundle', offline. With -o json
+it is the answer of the API, which holds the file in base64.`,
+		Example: `  sekisho trusted-root > trusted_root.json
+  cosign verify-blob-attestation --key key.pub --bundle b.json --trusted-root trusted_root.json --type slsaprovenance1 FILE`,
+		Args: cobra.NoArgs,
 		RunE: a.call(func(ctx context.Context, c *client.Client, _ []string) error {
 			raw, err := c.TrustedRoot(ctx)
-			if err != nil {
+			switch {
+			case err != nil:
 				return err
+			case a.output == "json":
+				return a.show(&sekishov1.GetTrustedRootResponse{TrustedRoot: raw}, nil)
 			}
 			return a.writeLine(raw)
 		}),

@@ -32,6 +32,14 @@ func (q *question) flags(f *pflag.FlagSet) {
 	f.StringArrayVar(&q.names, "name", nil, "a `NAME` or package URL of the artifact, for the policy's rules; may be repeated")
 }
 
+// check refuses a question that can have no answer, before it is asked.
+func (q *question) check(c *cobra.Command) error {
+	if q.level < 0 || q.level > 3 {
+		return usage(c, fmt.Errorf("--level %d: SLSA build levels are 0 to 3", q.level))
+	}
+	return oneOf(c, "branch", "tag", "semver")
+}
+
 func (q *question) request(arg string) (*sekishov1.EvaluateDeploymentRequest, error) {
 	about, err := artifact(arg, q.names)
 	if err != nil {
@@ -60,18 +68,18 @@ yes, 1 is no, and 2 is that there is no answer, which is no as well.
 		Args: cobra.MinimumNArgs(1),
 	}
 	q.flags(c.Flags())
-	c.MarkFlagsMutuallyExclusive("branch", "tag", "semver")
 	c.RunE = a.call(func(ctx context.Context, cl *client.Client, args []string) error {
 		if !c.Flags().Changed("level") {
 			return usage(c, errors.New("--level N is missing: the SLSA build level to be reached, 0 to 3"))
 		}
+		if err := q.check(c); err != nil {
+			return err
+		}
 		var failed []error
 		for _, arg := range args {
-			if err := a.verify(ctx, cl, &q, arg, len(args) > 1); err != nil {
-				failed = append(failed, err)
-			}
+			failed = append(failed, a.tell(a.verify(ctx, cl, &q, arg, len(args) > 1)))
 		}
-		return join(failed)
+		return join(failed...)
 	})
 	return c
 }
@@ -152,8 +160,11 @@ func (a *app) why(w io.Writer, r *sekishov1.Reason) {
 }
 
 func (a *app) whyCommand() *cobra.Command {
-	var q question
-	c := &cobra.Command{
+	var (
+		q question
+		c *cobra.Command
+	)
+	c = &cobra.Command{
 		Use:   "why ARTIFACT",
 		Short: "Tell everything that is known about an artifact, and what it counts for",
 		Long: `Tells the decision about an artifact, every attestation about it, what each counts
@@ -161,13 +172,19 @@ for or why it counts for nothing, and what is missing. Telling is not deciding: 
 exit code is 0 whatever the decision.
 
 ` + artifactHelp,
+		Example: `  sekisho why ./app
+  sekisho why registry.example/app@sha256:… --level 3 --source git+https://github.com/acme/app
+  sekisho why -o json ./app | jq '.findings[].reason'`,
 		Args: cobra.ExactArgs(1),
-		RunE: a.call(func(ctx context.Context, c *client.Client, args []string) error {
+		RunE: a.call(func(ctx context.Context, cl *client.Client, args []string) error {
+			if err := q.check(c); err != nil {
+				return err
+			}
 			req, err := q.request(args[0])
 			if err != nil {
 				return err
 			}
-			resp, err := c.Explain(ctx, req)
+			resp, err := cl.Explain(ctx, req)
 			if err != nil {
 				return err
 			}
@@ -178,7 +195,6 @@ exit code is 0 whatever the decision.
 		}),
 	}
 	q.flags(c.Flags())
-	c.MarkFlagsMutuallyExclusive("branch", "tag", "semver")
 	return c
 }
 

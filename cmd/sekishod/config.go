@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"flag"
 	"fmt"
@@ -8,7 +9,11 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"time"
+
+	"go.yaml.in/yaml/v3"
 
 	"github.com/sekisho-dev/sekisho/internal/strictyaml"
 	"github.com/sekisho-dev/sekisho/server/identity"
@@ -47,12 +52,14 @@ type Config struct {
 
 // TLSConfig names a certificate and its key, PEM files. Both or neither.
 type TLSConfig struct {
-	Cert string `yaml:"cert"`
-	Key  string `yaml:"key"`
+	Pos  strictyaml.Pos `yaml:"-"`
+	Cert string         `yaml:"cert"`
+	Key  string         `yaml:"key"`
 }
 
 // KeyConfig names a key.
 type KeyConfig struct {
+	Pos strictyaml.Pos `yaml:"-"`
 	// URI is a PKCS#8 PEM file, or hashivault://NAME (Vault Transit).
 	URI string `yaml:"uri"`
 	// Vault is used with hashivault:// only.
@@ -80,6 +87,7 @@ type LogConfig struct {
 
 // TokenConfig is one caller who is known by a bearer token.
 type TokenConfig struct {
+	Pos strictyaml.Pos `yaml:"-"`
 	// Name is what trust roots call the issuer: "token:" and this name.
 	Name string `yaml:"name"`
 	// Subject is the caller's name in trust roots.
@@ -153,23 +161,40 @@ func parse(args []string, getenv func(string) string) (o options, err error) {
 	if f := fs.Lookup("o"); f != nil && f.Value.String() != "text" && f.Value.String() != "json" {
 		return o, usageError{fmt.Errorf("-o %s: text or json", f.Value)}
 	}
+	c := &o.config
 	if *file != "" {
-		raw, err := os.ReadFile(*file)
-		if err != nil {
-			return o, usageError{fmt.Errorf("reading the configuration: %w", err)}
-		}
-		if err := strictyaml.Decode(raw, &o.config); err != nil {
-			return o, usageError{fmt.Errorf("configuration %s:\n%w", *file, err)}
+		if err := c.read(*file); err != nil {
+			return o, usageError{err}
 		}
 	}
-	c := &o.config
 	c.Data = first(flags.Data, c.Data, defaultData)
 	c.GRPCAddr = first(flags.GRPCAddr, c.GRPCAddr, defaultGRPCAddr)
 	c.HTTPAddr = first(flags.HTTPAddr, c.HTTPAddr, defaultHTTPAddr)
-	if err := c.validate(); err != nil {
+	if err := errors.Join(checkAddr("--grpc-addr", c.GRPCAddr), checkAddr("--http-addr", c.HTTPAddr)); err != nil {
 		return o, usageError{err}
 	}
 	return o, nil
+}
+
+// read reads the file, and reports all its faults at once: what is no configuration,
+// and what is none that makes sense.
+func (c *Config) read(path string) error {
+	raw, err := os.ReadFile(path)
+	if err != nil {
+		return fmt.Errorf("reading the configuration: %w", err)
+	}
+	if err := errors.Join(strictyaml.Decode(raw, c), c.validate(raw)); err != nil {
+		return fmt.Errorf("configuration %s:\n%w", path, err)
+	}
+	return nil
+}
+
+// checkAddr checks an address, wherever it came from. name is its flag.
+func checkAddr(name, addr string) error {
+	if _, port, err := net.SplitHostPort(addr); err != nil || port == "" {
+		return fmt.Errorf("%s: %q is not host:port, such as 127.0.0.1:0 for any free port", name, addr)
+	}
+	return nil
 }
 
 func first(values ...string) string {
@@ -181,31 +206,60 @@ func first(values ...string) string {
 	return ""
 }
 
-// validate reports every fault that can be seen without opening anything.
-func (c *Config) validate() error {
+// validate reports every fault that can be seen without opening anything, each with
+// its line in the document.
+func (c *Config) validate(raw []byte) error {
 	var errs []error
-	for _, a := range []struct{ name, addr string }{{"grpcAddr", c.GRPCAddr}, {"httpAddr", c.HTTPAddr}} {
-		if _, _, err := net.SplitHostPort(a.addr); err != nil {
-			errs = append(errs, fmt.Errorf("%s: %q is not host:port", a.name, a.addr))
+	key := func(name string) strictyaml.Pos { return keyAt(raw, name) }
+	for name, addr := range map[string]string{"grpcAddr": c.GRPCAddr, "httpAddr": c.HTTPAddr} {
+		if addr == "" {
+			continue
+		}
+		if err := checkAddr(name, addr); err != nil {
+			errs = append(errs, key(name).Errorf("%v", err))
 		}
 	}
 	if (c.TLS.Cert == "") != (c.TLS.Key == "") {
-		errs = append(errs, errors.New("tls: cert and key go together"))
+		errs = append(errs, c.TLS.Pos.Errorf("tls: cert and key go together"))
+	}
+	if scheme, _, ok := strings.Cut(c.Statements.URI, "://"); ok && scheme != "hashivault" {
+		errs = append(errs, c.Statements.Pos.Errorf("statements.uri: %q: this edition signs with a PEM file or hashivault://NAME", c.Statements.URI))
 	}
 	if c.MaxStaleness < 0 {
-		errs = append(errs, errors.New("maxStaleness: must not be negative"))
+		errs = append(errs, key("maxStaleness").Errorf("maxStaleness: %s: must not be negative", c.MaxStaleness))
 	}
 	for i, t := range c.Tokens {
 		if t.Name == "" || t.Subject == "" || t.File == "" || len(t.Roles) == 0 {
-			errs = append(errs, fmt.Errorf("tokens[%d]: name, subject, file and roles are required", i))
+			errs = append(errs, t.Pos.Errorf("tokens[%d]: name, subject, file and roles are required", i))
 		}
 		for _, r := range t.Roles {
 			if _, err := identity.ParseRole(r); err != nil {
-				errs = append(errs, fmt.Errorf("tokens[%d]: %w", i, err))
+				errs = append(errs, t.Pos.Errorf("tokens[%d]: %v", i, err))
 			}
 		}
 	}
+	slices.SortStableFunc(errs, func(a, b error) int { return cmp.Compare(line(a), line(b)) })
 	return errors.Join(errs...)
+}
+
+// keyAt is where a key of the document stands.
+func keyAt(raw []byte, name string) strictyaml.Pos {
+	var doc yaml.Node
+	if yaml.Unmarshal(raw, &doc) == nil && len(doc.Content) == 1 {
+		for _, n := range doc.Content[0].Content {
+			if n.Value == name {
+				return strictyaml.Pos{Line: n.Line, Column: n.Column}
+			}
+		}
+	}
+	return strictyaml.Pos{Line: 1, Column: 1}
+}
+
+func line(err error) int {
+	if e := (*strictyaml.Error)(nil); errors.As(err, &e) {
+		return e.Line
+	}
+	return 0
 }
 
 const usage = `sekishod is the checkpoint: it registers attestations, signs and logs them, and

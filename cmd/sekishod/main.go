@@ -54,22 +54,36 @@ func run(ctx context.Context, args []string, getenv func(string) string, now fun
 		return nil
 	case "fsck":
 		report, err := fsck(ctx, &o.config, log, now, getenv)
-		return errors.Join(printReport(stdout, o.json, report), err)
+		return errors.Join(printReport(stdout, o.json, report, err), err)
 	case "reindex":
 		report, err := reindex(ctx, &o.config, log, now, getenv)
-		return errors.Join(printReport(stdout, o.json, report), err)
+		return errors.Join(printReport(stdout, o.json, report, err), err)
 	}
 	return serve(ctx, &o.config, log, now, getenv, stdout)
 }
 
-func printReport(w io.Writer, asJSON bool, r *report) error {
-	if r == nil {
-		return nil
-	}
+// printReport prints what was found; as JSON also why nothing could be looked at, in
+// the form of the JSON port, so that it is not taken for damage.
+func printReport(w io.Writer, asJSON bool, r *report, failed error) error {
 	if asJSON {
 		enc := json.NewEncoder(w)
+		if enc.SetEscapeHTML(false); r == nil {
+			var body struct {
+				Error struct {
+					Code     string            `json:"code"`
+					Reason   string            `json:"reason"`
+					Message  string            `json:"message"`
+					Metadata map[string]string `json:"metadata"`
+				} `json:"error"`
+			}
+			body.Error.Code, body.Error.Message, body.Error.Metadata = "UNKNOWN", failed.Error(), map[string]string{}
+			return enc.Encode(body)
+		}
 		enc.SetIndent("", "  ")
 		return enc.Encode(r)
+	}
+	if r == nil {
+		return nil
 	}
 	for _, p := range r.Problems {
 		fmt.Fprintf(w, "entry %d: %s\n", p.Entry, p.Problem)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -98,10 +99,20 @@ func (h *house) lock() error {
 		return err
 	}
 	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
-		return errors.Join(fmt.Errorf("%w: %s is in use by another sekishod; stop it, or name another --data", store.ErrLocked, h.config.Data), f.Close())
+		return errors.Join(fmt.Errorf("%s is in use by another sekishod%s; stop it, or name another --data", h.config.Data, h.config.holder()), f.Close())
 	}
 	h.closers = append(h.closers, f.Close)
 	return nil
+}
+
+// holder names the process that serves from the data directory, where it says so.
+func (c *Config) holder() string {
+	var e endpoint
+	raw, err := os.ReadFile(c.path("endpoint.json"))
+	if err != nil || json.Unmarshal(raw, &e) != nil || e.PID == 0 {
+		return ""
+	}
+	return fmt.Sprintf(" (process %d)", e.PID)
 }
 
 func (h *house) openLog(ctx context.Context) error {

@@ -29,12 +29,13 @@ const decideWait = 2 * time.Second
 
 // serve opens the house, serves, and closes it again.
 func serve(ctx context.Context, c *Config, log *slog.Logger, now func() time.Time, getenv func(string) string, stdout io.Writer) (err error) {
+	memory(getenv)
 	h, err := open(ctx, c, log, now, getenv)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, h.Close()) }()
-	tokens, err := openTokens(c)
+	tokens, err := openTokens(c, log)
 	if err != nil {
 		return err
 	}
@@ -97,12 +98,12 @@ func serve(ctx context.Context, c *Config, log *slog.Logger, now func() time.Tim
 func (h *house) listen(ctx context.Context, s *server.Server, stdout io.Writer) error {
 	grpcListener, err := net.Listen("tcp", h.config.GRPCAddr)
 	if err != nil {
-		return fmt.Errorf("listening for gRPC: %w", err)
+		return fmt.Errorf("listening for gRPC: %w; name another address with --grpc-addr (port 0 takes a free one)", err)
 	}
 	defer grpcListener.Close() //nolint:errcheck // Serve closes it; this is for what fails before
 	httpListener, err := net.Listen("tcp", h.config.HTTPAddr)
 	if err != nil {
-		return fmt.Errorf("listening for HTTP: %w", err)
+		return fmt.Errorf("listening for HTTP: %w; name another address with --http-addr (port 0 takes a free one)", err)
 	}
 	defer httpListener.Close() //nolint:errcheck // likewise
 	if err := h.announce(grpcListener.Addr(), httpListener.Addr(), stdout); err != nil {
@@ -117,6 +118,7 @@ type endpoint struct {
 	GRPC      string `json:"grpc"`
 	HTTP      string `json:"http"`
 	PID       int    `json:"pid"`
+	TLS       bool   `json:"tls"` // both ports speak it
 	TokenFile string `json:"tokenFile"`
 	LogOrigin string `json:"logOrigin"`
 }
@@ -127,7 +129,9 @@ func (h *house) announce(grpcAddr, httpAddr net.Addr, stdout io.Writer) error {
 	if err != nil {
 		return err
 	}
-	raw, err := json.MarshalIndent(endpoint{grpcAddr.String(), httpAddr.String(), os.Getpid(), token, h.logKey.Origin()}, "", "  ")
+	raw, err := json.MarshalIndent(endpoint{
+		GRPC: grpcAddr.String(), HTTP: httpAddr.String(), PID: os.Getpid(), TLS: h.config.TLS.Cert != "", TokenFile: token, LogOrigin: h.logKey.Origin(),
+	}, "", "  ")
 	if err != nil {
 		return err
 	}

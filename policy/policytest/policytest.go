@@ -10,6 +10,7 @@
 package policytest
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
 	"time"
@@ -94,28 +95,44 @@ func (q *question) question() policy.Question {
 		Source: q.Source, Branch: q.Branch, Tag: q.Tag, Semver: q.Semver, Builder: q.Builder}
 }
 
+// PolicyFile is the file whose policy is that of every file that gives none.
+const PolicyFile = "policy.yaml"
+
 // Load reads the cases of all *.yaml files at the root of fsys, in the order of
 // their names. It refuses files and cases that say nothing.
-func Load(fsys fs.FS) ([]Case, error) {
+func Load(fsys fs.FS) ([]Case, error) { return LoadFor(nil, fsys) }
+
+// LoadFor is [Load] with the policy of the files that give none; nil is that of the
+// [PolicyFile], if there is one.
+func LoadFor(usual []byte, fsys fs.FS) ([]Case, error) {
+	if usual == nil {
+		var err error
+		if usual, err = fs.ReadFile(fsys, PolicyFile); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return nil, fmt.Errorf("reading decisions: %w", err)
+		}
+	}
 	names, err := fs.Glob(fsys, "*.yaml")
 	if err != nil {
 		return nil, err
 	}
 	var all []Case
 	for _, name := range names {
-		cases, err := load(fsys, name)
+		if name == PolicyFile {
+			continue
+		}
+		cases, err := load(fsys, name, usual)
 		if err != nil {
 			return nil, fmt.Errorf("reading decisions %s: %w", name, err)
 		}
 		all = append(all, cases...)
 	}
 	if len(all) == 0 {
-		return nil, fmt.Errorf("reading decisions: %w: none there", fs.ErrNotExist)
+		return nil, fmt.Errorf("reading decisions: %w: no *.yaml with cases there", fs.ErrNotExist)
 	}
 	return all, nil
 }
 
-func load(fsys fs.FS, name string) ([]Case, error) {
+func load(fsys fs.FS, name string, usual []byte) ([]Case, error) {
 	document, err := fs.ReadFile(fsys, name)
 	if err != nil {
 		return nil, err
@@ -128,8 +145,14 @@ func load(fsys fs.FS, name string) ([]Case, error) {
 	for i, in := range f.Cases {
 		c := Case{Name: name + "/" + in.Name, Policy: []byte(f.Policy), Question: f.Question.question(), Evidence: f.Evidence,
 			NoClock: in.NoClock, Want: in.Want}
+		if f.Policy == "" {
+			c.Policy = usual
+		}
 		if in.Policy != nil {
 			c.Policy = []byte(*in.Policy)
+		}
+		if len(c.Policy) == 0 {
+			return nil, fmt.Errorf("case %d (%s) has no policy: give one in the file, or in %s; \"none\" is to have none", i, in.Name, PolicyFile)
 		}
 		if string(c.Policy) == "none" {
 			c.Policy = nil

@@ -104,6 +104,9 @@ func New(ctx context.Context, c Config) (*Follower, error) {
 	}
 	f := &Follower{c: c, nudge: make(chan struct{}, 1), expected: newExpected()}
 	f.index.Store(&c.Index)
+	if err := f.notShorter(ctx); err != nil {
+		return nil, err
+	}
 	control, err := f.restore(ctx, c.Index)
 	if err != nil {
 		return nil, fmt.Errorf("restoring trust root and policy: %w", err)
@@ -133,6 +136,23 @@ func startOver(ctx context.Context, c *Config) error {
 		return fmt.Errorf("starting the index over: %w", err)
 	}
 	return nil
+}
+
+// notShorter refuses a log that is shorter than its index, before anything is read by
+// the index's positions: it would look damaged, and it was rolled back.
+func (f *Follower) notShorter(ctx context.Context) error {
+	newest, err := f.c.Log.Checkpoint(ctx)
+	if err != nil && !errors.Is(err, tlog.ErrNotFound) {
+		return fmt.Errorf("reading the log's checkpoint: %w", err)
+	}
+	if at := f.position(); newest.Size < at.Size {
+		return shorter(newest, at)
+	}
+	return nil
+}
+
+func shorter(newest, at attest.Checkpoint) error {
+	return fmt.Errorf("%w: it has %d entries now and had %d; restore the newer log/, for an older one must never serve", ErrRollback, newest.Size, at.Size)
 }
 
 // Run follows until the context is done. A failed attempt is kept for Status
@@ -210,7 +230,7 @@ func (f *Follower) toNewest(ctx context.Context) error {
 func (f *Follower) consistent(ctx context.Context, at, newest attest.Checkpoint) error {
 	switch {
 	case newest.Size < at.Size:
-		return fmt.Errorf("%w: it has %d entries now and had %d", ErrRollback, newest.Size, at.Size)
+		return shorter(newest, at)
 	case at.Size == 0:
 		return nil
 	case newest.Size == at.Size:

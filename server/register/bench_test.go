@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"path/filepath"
+	"runtime/debug"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -30,6 +31,7 @@ const inFlight = 512
 // timestamped, durable, logged, indexed. Beside it, a bare Tessera append of the
 // same leaf, awaited to publication. Compare ns/op within one run.
 func BenchmarkRegister(b *testing.B) {
+	defer debug.SetGCPercent(debug.SetGCPercent(400)) // as sekishod does; Tessera has it too
 	b.Run("register", func(b *testing.B) {
 		h := testhouse.New(b, testhouse.Options{Still: true, Bare: true})
 		r := onDisk(b, h)
