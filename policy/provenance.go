@@ -81,8 +81,9 @@ func (f *faults) demands(want *demands) {
 	if want.source.Repository != "" {
 		f.repository(want, a.Source.Repository, "source.repository")
 		// A certificate that names a repository must name the same: the
-		// document alone is the builder's word for it.
-		if a.CertificateSource != "" {
+		// document alone is the builder's word for it. Where both name another
+		// one, to say it once is enough.
+		if a.CertificateSource != "" && !sameRepository(a.CertificateSource, a.Source.Repository) {
 			f.repository(want, a.CertificateSource, "certificate.sourceRepository")
 		}
 	}

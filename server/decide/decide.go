@@ -157,9 +157,10 @@ func judge(p *policy.Policy, q policy.Question, found []Finding, now time.Time) 
 	defer func() {
 		if r := recover(); r != nil {
 			decision = policy.Decision{Reasons: []policy.Reason{{
-				Code:   policy.Internal,
-				Found:  "the decision panicked",
-				Remedy: "report this with the artifact's digest: it is a bug of this service",
+				Code:     policy.Internal,
+				Expected: "a decision",
+				Found:    "a panic while deciding",
+				Remedy:   "report this with the artifact's digest: it is a bug of this service",
 			}}}
 		}
 	}()
