@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -24,7 +25,7 @@ type question struct {
 func (q *question) flags(f *pflag.FlagSet) {
 	f.Int32Var(&q.level, "level", 0, "the SLSA build `LEVEL` to be reached, 0 to 3")
 	f.StringVar(&q.environment, "environment", "", "the policy's `ENVIRONMENT` (default \"default\")")
-	f.StringVar(&q.source, "source", "", "the repository, a `URI`, it must have been built from, such as git+https://github.com/acme/app")
+	f.StringVar(&q.source, "source", "", "the repository, a `URI`, it must have been built from, such as git+https://github.com/acme/app (github.com/acme/app means the same)")
 	f.StringVar(&q.branch, "branch", "", "the `BRANCH`")
 	f.StringVar(&q.tag, "tag", "", "the `TAG`")
 	f.StringVar(&q.semver, "semver", "", "the `VERSION` that the tag must name: v1.2.3, or v1.2 or v1 for any that begins so")
@@ -47,7 +48,7 @@ func (q *question) request(arg string) (*sekishov1.EvaluateDeploymentRequest, er
 	}
 	return &sekishov1.EvaluateDeploymentRequest{
 		Artifact: about, Environment: q.environment, MinBuildLevel: q.level,
-		Source: q.source, Branch: q.branch, Tag: q.tag, Semver: q.semver, Builder: q.builderID,
+		Source: repository(q.source), Branch: q.branch, Tag: q.tag, Semver: q.semver, Builder: q.builderID,
 	}, nil
 }
 
@@ -238,4 +239,14 @@ func signer(f *sekishov1.Finding) string {
 		return f.GetAttestation().GetSignerIdentity() + ", whom the trust root does not name"
 	}
 	return "key " + f.GetAttestation().GetKeyId() + ", which the trust root does not name"
+}
+
+// repository takes a host and a path for what people mean by it, the repository that
+// git fetches from there over https.
+func repository(source string) string {
+	host, _, ok := strings.Cut(source, "/")
+	if !ok || strings.Contains(source, "://") || !strings.Contains(host, ".") || strings.Contains(host, ":") {
+		return source
+	}
+	return "git+https://" + source
 }
