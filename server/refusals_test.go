@@ -28,6 +28,7 @@ import (
 	"github.com/sekisho-dev/sekisho/sign/keyfile"
 	"github.com/sekisho-dev/sekisho/store"
 	"github.com/sekisho-dev/sekisho/store/memory"
+	"github.com/sekisho-dev/sekisho/tlog"
 )
 
 const localBuilder = "https://localhost/builder"
@@ -309,6 +310,38 @@ func TestDamagedIsNoAnswer(t *testing.T) {
 				t.Errorf("/readyz: %s, want 503", resp.Status)
 			}
 		})
+	}
+}
+
+// TestCorruptTile: a tile that is not what the checkpoint commits to proves nothing,
+// and is told as damage.
+func TestCorruptTile(t *testing.T) {
+	h := testhouse.New(t, testhouse.Options{})
+	r := h.Statement(t, testhouse.Provenance(attest.SHA256([]byte("a")), localBuilder))
+	corrupt := tlog.NewTileReader(h.Log.Verifier(), func(ctx context.Context, path string) ([]byte, error) {
+		raw, err := h.Log.Fetch(ctx, path)
+		if strings.HasPrefix(path, "tile/") && len(raw) > 0 {
+			raw = bytes.Clone(raw)
+			raw[len(raw)-1] ^= 1
+		}
+		return raw, err
+	})
+	addr, _, _ := start(t, h, func(c *Config) { c.Log = corrupt })
+	conn := dial(t, addr)
+	for name, call := range map[string]func(context.Context) error{
+		"a proof": func(ctx context.Context) error {
+			_, err := sekishov1.NewLogServiceClient(conn).GetInclusionProof(ctx, &sekishov1.GetInclusionProofRequest{LogIndex: r.Receipt.Index})
+			return err
+		},
+		"an attestation": func(ctx context.Context) error {
+			_, err := sekishov1.NewAttestationServiceClient(conn).GetAttestation(ctx, &sekishov1.GetAttestationRequest{Attestation: fmt.Sprint(r.Receipt.Index)})
+			return err
+		},
+	} {
+		err := call(as(t.Context(), adminToken))
+		if code, reason := reasonOf(err); code != codes.FailedPrecondition || reason != string(client.ErrLogDamaged) {
+			t.Errorf("%s: %v, %s, want LOG_DAMAGED: %v", name, code, reason, err)
+		}
 	}
 }
 

@@ -31,7 +31,7 @@ const (
 )
 
 // start serves a house on loopback until the test ends.
-func start(t testing.TB, h *testhouse.House) (grpcAddr, httpAddr string, logs *strings.Builder) {
+func start(t testing.TB, h *testhouse.House, change ...func(*Config)) (grpcAddr, httpAddr string, logs *strings.Builder) {
 	t.Helper()
 	tokens := identity.NewTokens()
 	for token, c := range map[string]identity.Caller{
@@ -44,11 +44,15 @@ func start(t testing.TB, h *testhouse.House) (grpcAddr, httpAddr string, logs *s
 		}
 	}
 	logs = &strings.Builder{}
-	s, err := New(Config{
+	config := Config{
 		Register: h.Register, Decide: h.Decide, Follow: h.Follow, Log: h.Log, LogKey: h.Log.Verifier(), Blobs: h.Blobs,
 		Tiles: http.NotFoundHandler(), Tokens: tokens, TrustedRoot: []byte("{}"),
 		Logger: slog.New(slog.NewTextHandler(logs, nil)), Metrics: prometheus.NewRegistry(),
-	})
+	}
+	for _, c := range change {
+		c(&config)
+	}
+	s, err := New(config)
 	if err != nil {
 		t.Fatal(err)
 	}
