@@ -40,10 +40,13 @@ func (s *Server) requestUnary(ctx context.Context, req any, _ *grpc.UnaryServerI
 	return next(ctx, req)
 }
 
-// requestStream gives streams no deadline: health watches and reflection last
-// as long as the connection.
+// requestStream gives streams no deadline: health watches and reflection last as
+// long as the connection, or until the service stops.
 func (s *Server) requestStream(srv any, ss grpc.ServerStream, _ *grpc.StreamServerInfo, next grpc.StreamHandler) error {
-	return next(srv, &serverStream{ss, context.WithValue(ss.Context(), requestIDKey, rand.Text())})
+	ctx, cancel := context.WithCancel(context.WithValue(ss.Context(), requestIDKey, rand.Text()))
+	defer cancel()
+	defer context.AfterFunc(s.stopping, cancel)()
+	return next(srv, &serverStream{ss, ctx})
 }
 
 // errorsUnary maps errors to what the caller may know of them. A panic is an

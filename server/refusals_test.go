@@ -16,6 +16,7 @@ import (
 
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc/codes"
+	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/status"
 
 	"github.com/sekisho-dev/sekisho/attest"
@@ -300,6 +301,14 @@ func TestDamagedIsNoAnswer(t *testing.T) {
 				&sekishov1.EvaluateDeploymentRequest{Artifact: &sekishov1.Artifact{Digest: attest.SHA256([]byte("a")).Set()}, MinBuildLevel: 1})
 			if code, reason := reasonOf(err); code != codes.FailedPrecondition || reason != string(client.ErrLogDamaged) {
 				t.Errorf("%v, %s, want LOG_DAMAGED: %v", code, reason, err)
+			}
+			health := healthpb.NewHealthClient(dial(t, addr))
+			for service, want := range map[string]healthpb.HealthCheckResponse_ServingStatus{
+				"": healthpb.HealthCheckResponse_SERVING, "sekisho.v1.AdmissionService": healthpb.HealthCheckResponse_NOT_SERVING,
+			} {
+				if h, err := health.Check(t.Context(), &healthpb.HealthCheckRequest{Service: service}); h.GetStatus() != want {
+					t.Errorf("health of %q: %v, %v; want %v", service, h.GetStatus(), err, want)
+				}
 			}
 			resp, err := http.Get(base + "/readyz")
 			if err != nil {

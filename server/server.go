@@ -74,11 +74,16 @@ type Server struct {
 	http    *http.Server
 	health  *health.Server
 	gateway *gateway
+	// stopping ends what would last as long as its connection: the streams of
+	// health and reflection.
+	stopping context.Context
+	stop     context.CancelFunc
 }
 
 // New returns a server that serves nothing yet.
 func New(c Config) (*Server, error) {
 	s := &Server{c: c, health: health.NewServer()}
+	s.stopping, s.stop = context.WithCancel(context.Background())
 	s.grpc = grpc.NewServer(s.options()...)
 	sekishov1.RegisterAttestationServiceServer(s.grpc, &attestations{Config: c})
 	sekishov1.RegisterAdmissionServiceServer(s.grpc, &admission{Config: c})
@@ -129,6 +134,9 @@ func (s *Server) options() []grpc.ServerOption {
 // Serve serves both listeners until the context is done, then lets what is
 // under way finish. It returns the first error that is not the shutdown's.
 func (s *Server) Serve(ctx context.Context, grpcListener, httpListener net.Listener) error {
+	s.health.SetServingStatus("", healthpb.HealthCheckResponse_SERVING)
+	s.tellReadiness()
+	go s.keepTelling()
 	failed := make(chan error, 3)
 	go func() { failed <- s.gateway.serve() }()
 	go func() { failed <- s.grpc.Serve(grpcListener) }()
@@ -139,7 +147,6 @@ func (s *Server) Serve(ctx context.Context, grpcListener, httpListener net.Liste
 			failed <- s.http.Serve(httpListener)
 		}
 	}()
-	s.health.SetServingStatus("", healthpb.HealthCheckResponse_SERVING)
 	var err error
 	select {
 	case <-ctx.Done():
@@ -152,10 +159,35 @@ func (s *Server) Serve(ctx context.Context, grpcListener, httpListener net.Liste
 	return err
 }
 
+// tellReadiness sets the health of the AdmissionService: whether it can answer, as
+// /readyz says it. The health of "" is that of the process, which a supervisor
+// must not restart because its index is damaged.
+func (s *Server) tellReadiness() {
+	answers := healthpb.HealthCheckResponse_NOT_SERVING
+	if s.c.Follow.Ready(0) == nil {
+		answers = healthpb.HealthCheckResponse_SERVING
+	}
+	s.health.SetServingStatus(sekishov1.AdmissionService_ServiceDesc.ServiceName, answers)
+}
+
+func (s *Server) keepTelling() {
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for {
+		select {
+		case <-s.stopping.Done():
+			return
+		case <-tick.C:
+			s.tellReadiness()
+		}
+	}
+}
+
 // shutdown says that it is going away, stops taking work, and waits for the
 // work under way: HTTP first, because it is a client of gRPC.
 func (s *Server) shutdown() {
-	s.health.Shutdown()
+	s.health.Shutdown() // from now on nobody sets another status
+	s.stop()
 	ctx, cancel := context.WithTimeout(context.Background(), shutdownGrace)
 	defer cancel()
 	if err := s.http.Shutdown(ctx); err != nil {

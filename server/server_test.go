@@ -10,11 +10,13 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials/insecure"
+	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 
@@ -281,5 +283,26 @@ func TestPanicIsAnError(t *testing.T) {
 	})
 	if resp != nil || status.Code(err) != codes.Internal {
 		t.Errorf("%v, %v", resp, err)
+	}
+}
+
+// TestShutdownEndsWatches: a health watch lasts as long as its connection, and must
+// not hold up a service that stops.
+func TestShutdownEndsWatches(t *testing.T) {
+	h := testhouse.New(t, testhouse.Options{})
+	var stopped time.Time
+	t.Run("serving", func(serving *testing.T) {
+		addr, _, _ := start(serving, h)
+		watch, err := healthpb.NewHealthClient(dial(t, addr)).Watch(t.Context(), &healthpb.HealthCheckRequest{}) // outlives the service
+		if err != nil {
+			t.Fatal(err)
+		}
+		if first, err := watch.Recv(); err != nil || first.GetStatus() != healthpb.HealthCheckResponse_SERVING {
+			t.Fatalf("%v, %v", first, err)
+		}
+		stopped = time.Now()
+	})
+	if took := time.Since(stopped); took > shutdownGrace/2 {
+		t.Errorf("stopping took %v", took)
 	}
 }
