@@ -13,8 +13,8 @@ import (
 	"google.golang.org/grpc/status"
 )
 
-// An errorBody is an error on the JSON port and in the command line's JSON.
-type errorBody struct {
+// An ErrorBody is an error on the JSON port, and in the JSON of the commands.
+type ErrorBody struct {
 	Error struct {
 		Code     string            `json:"code"`
 		Reason   string            `json:"reason"`
@@ -54,11 +54,18 @@ func httpStatus(code codes.Code, reason string) int {
 	return runtime.HTTPStatusFromCode(code)
 }
 
-// writeBody writes an error. Its metadata is an object, also where there is none.
+// NewErrorBody makes an error's body. Its metadata is an object, also where there is
+// none.
+func NewErrorBody(c codes.Code, reason, message string) *ErrorBody {
+	b := &ErrorBody{}
+	b.Error.Code, b.Error.Reason, b.Error.Message = code.Code(c).String(), reason, message
+	b.Error.Metadata = map[string]string{}
+	return b
+}
+
+// writeBody writes an error.
 func writeBody(w http.ResponseWriter, httpStatus int, c codes.Code, reason, message string, metadata ...map[string]string) {
-	var body errorBody
-	body.Error.Code, body.Error.Reason, body.Error.Message = code.Code(c).String(), reason, message
-	body.Error.Metadata = map[string]string{}
+	body := NewErrorBody(c, reason, message)
 	for _, m := range metadata {
 		maps.Copy(body.Error.Metadata, m)
 	}

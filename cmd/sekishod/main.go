@@ -14,7 +14,10 @@ import (
 	"syscall"
 	"time"
 
+	"google.golang.org/grpc/codes"
 	"k8s.io/klog/v2"
+
+	"github.com/sekisho-dev/sekisho/server"
 )
 
 // version is set by the build.
@@ -68,16 +71,7 @@ func printReport(w io.Writer, asJSON bool, r *report, failed error) error {
 	if asJSON {
 		enc := json.NewEncoder(w)
 		if enc.SetEscapeHTML(false); r == nil {
-			var body struct {
-				Error struct {
-					Code     string            `json:"code"`
-					Reason   string            `json:"reason"`
-					Message  string            `json:"message"`
-					Metadata map[string]string `json:"metadata"`
-				} `json:"error"`
-			}
-			body.Error.Code, body.Error.Message, body.Error.Metadata = "UNKNOWN", failed.Error(), map[string]string{}
-			return enc.Encode(body)
+			return enc.Encode(server.NewErrorBody(codes.Unknown, "", failed.Error()))
 		}
 		enc.SetIndent("", "  ")
 		return enc.Encode(r)

@@ -99,7 +99,7 @@ func (h *house) lock() error {
 		return err
 	}
 	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
-		return errors.Join(fmt.Errorf("%s is in use by another sekishod%s; stop it, or name another --data", h.config.Data, h.config.holder()), f.Close())
+		return errors.Join(fmt.Errorf("%s is in use by another sekishod%s; stop it, or name another --data (%w)", h.config.Data, h.config.holder(), store.ErrLocked), f.Close())
 	}
 	h.closers = append(h.closers, f.Close)
 	return nil
