@@ -267,6 +267,9 @@ func (p *paddedLog) pad(b *testing.B, h *testhouse.House, idx store.Index, entri
 			if err != nil {
 				return err
 			}
+			if rec, err = s.Record(rec.Index); err != nil {
+				return err
+			}
 			rows = append(rows, rec)
 		}
 		return nil
@@ -287,7 +290,7 @@ func (p *paddedLog) pad(b *testing.B, h *testhouse.House, idx store.Index, entri
 			rec := store.Record{Index: i, Value: like.Value}
 			for _, k := range like.Keys {
 				switch k.Kind {
-				case store.Subject, store.Payload, store.Attestation, store.Leaf:
+				case store.Subject, store.Payload, store.Attestation, store.Leaf, store.Evidence, store.Statement, store.Quota:
 					k.Value = string(attest.SHA256(fmt.Append(nil, k.Kind, "padding", i)))
 				}
 				rec.Keys = append(rec.Keys, k)

@@ -18,7 +18,7 @@ func CheckApply(have attest.Checkpoint, from uint64, to attest.Checkpoint, recs 
 		if r.Index < next || r.Index >= to.Size {
 			return fmt.Errorf("%w: record %d, want one in [%d, %d) in ascending order", ErrInvalid, r.Index, next, to.Size)
 		}
-		if err := r.check(); err != nil {
+		if err := r.Check(); err != nil {
 			return err
 		}
 		next = r.Index + 1
@@ -45,7 +45,12 @@ func checkPosition(have attest.Checkpoint, from uint64, to attest.Checkpoint) er
 	return nil
 }
 
-func (r *Record) check() error {
+// Check reports whether an index takes the record: it is asked before an entry is
+// logged, for what is logged has to be indexed. The error is [ErrInvalid].
+func (r *Record) Check() error {
+	if len(r.Keys) > MaxKeys {
+		return fmt.Errorf("%w: record %d has %d keys, want at most %d", ErrInvalid, r.Index, len(r.Keys), MaxKeys)
+	}
 	if len(r.Value) > MaxValue {
 		return fmt.Errorf("%w: record %d has a value of %d bytes, want at most %d", ErrInvalid, r.Index, len(r.Value), MaxValue)
 	}

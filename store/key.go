@@ -1,7 +1,7 @@
 package store
 
 import (
-	"encoding/binary"
+	"bytes"
 	"fmt"
 	"strings"
 )
@@ -23,10 +23,14 @@ const (
 	Attestation               // the attestation's digest: that of its envelope
 	Leaf                      // the RFC 6962 leaf hash
 	Control                   // a kind of control statement: trust root, policy, revocation
+	Evidence                  // how it is signed and an artifact's digest, then by whom: what a decision reads
+	Statement                 // a payload's digest, then who signed it: what is registered once
+	Quota                     // an artifact's digest, then who handed it in: what is counted
 	kinds                     // how many there are
 )
 
-var kindNames = [kinds]string{"all", "subject", "predicate type", "component", "builder", "signer", "payload", "attestation", "leaf", "control"}
+var kindNames = [kinds]string{"all", "subject", "predicate type", "component", "builder", "signer", "payload", "attestation", "leaf", "control",
+	"evidence", "statement", "quota"}
 
 // String returns the kind's name in words, such as "predicate type".
 func (k Kind) String() string {
@@ -45,13 +49,52 @@ type Key struct {
 	Value string
 }
 
-// AppendTo appends the key's encoding to b: kind, length in two bytes, value.
-// No encoding is a prefix of another's, so that no value, whatever bytes its
-// author chose, can reach into another key's rows. The key must be valid.
-func (k Key) AppendTo(b []byte) []byte {
+// First returns the first part of the value, which ends before its first 00. ok is
+// false where there is no 00.
+func (k Key) First() (first string, ok bool) {
+	first, _, ok = strings.Cut(k.Value, "\x00")
+	return first, ok
+}
+
+// AppendTo appends the key's encoding to b: kind, value, 00 00, where a 00 in the
+// value is written 00 FF. No encoding is a prefix of another's, so that no value,
+// whatever bytes its author chose, can reach into another key's rows; and keys
+// whose values begin alike stand side by side. The key must be valid.
+func (k Key) AppendTo(b []byte) []byte { return append(k.AppendPrefix(b), 0, 0) }
+
+// AppendPrefix appends what the encodings of all keys begin with that have k's kind
+// and a value that begins with k's.
+func (k Key) AppendPrefix(b []byte) []byte {
 	b = append(b, byte(k.Kind))
-	b = binary.BigEndian.AppendUint16(b, uint16(len(k.Value)))
-	return append(b, k.Value...)
+	for i := range len(k.Value) {
+		if b = append(b, k.Value[i]); k.Value[i] == 0 {
+			b = append(b, 0xff)
+		}
+	}
+	return b
+}
+
+// ParseKey reads what AppendTo wrote, and returns what stands behind it. ok is
+// false for anything else.
+func ParseKey(b []byte) (k Key, rest []byte, ok bool) {
+	if len(b) == 0 {
+		return k, nil, false
+	}
+	k.Kind, b = Kind(b[0]), b[1:]
+	var value []byte
+	for {
+		i := bytes.IndexByte(b, 0)
+		if i < 0 || i+1 == len(b) || b[i+1] != 0 && b[i+1] != 0xff {
+			return k, nil, false
+		}
+		value = append(value, b[:i]...)
+		end := b[i+1] == 0
+		if b = b[i+2:]; end {
+			k.Value = string(value)
+			return k, b, true
+		}
+		value = append(value, 0)
+	}
 }
 
 // CheckFind reports whether records may be sought by k. The error is [ErrInvalid].

@@ -33,8 +33,11 @@ type Record struct {
 	Value []byte // opaque; at most [MaxValue] bytes
 }
 
-// MaxValue is the largest value of a record, in bytes.
-const MaxValue = 16 << 20
+// Limits of a record.
+const (
+	MaxValue = 16 << 20 // bytes of its value
+	MaxKeys  = 1 << 20  // what it is found by
+)
 
 // An Index is the view of the log that questions are answered from. It is safe
 // for concurrent use.
@@ -78,9 +81,24 @@ type Snapshot interface {
 	// log index beginning at `from`, which is included: the index after
 	// that of the last record seen is the cursor of the next page. An error ([ErrInvalid]
 	// for a malformed key, [ErrCorrupt], [ErrClosed], the context's) is the last pair.
+	// The records come without their keys, of which there may be a great many.
 	//
 	// It is an access path and not a scan: its cost is that of the records read.
+	// And it is one that nothing falls out of unseen: a Find from 0 that ends without an
+	// error has given all that was ever applied under the key, and nothing else.
 	Find(k Key, from uint64) iter.Seq2[Record, error]
+
+	// Indexes is Find that reads no record: it gives their log indexes alone.
+	Indexes(k Key, from uint64) iter.Seq2[uint64, error]
+
+	// Count returns how many records have the key, at the cost of one row.
+	Count(k Key) (uint64, error)
+
+	// Values iterates over the different values of a kind's keys whose first part is
+	// this one, in ascending order of their bytes. Parts end at the first 00; a value
+	// without one has none. Its cost is one row for each value, and nothing falls out of
+	// it unseen either.
+	Values(kind Kind, first string) iter.Seq2[string, error]
 }
 
 // Blobs keeps bytes under names. It is safe for concurrent use.

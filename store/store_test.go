@@ -29,7 +29,7 @@ func FuzzKey(f *testing.F) {
 // TestKindsAreNamed: the numbers are part of what is on disk.
 func TestKindsAreNamed(t *testing.T) {
 	for want, kind := range []store.Kind{store.All, store.Subject, store.PredicateType, store.Component, store.Builder,
-		store.Signer, store.Payload, store.Attestation, store.Leaf, store.Control} {
+		store.Signer, store.Payload, store.Attestation, store.Leaf, store.Control, store.Evidence, store.Statement, store.Quota} {
 		if int(kind) != want || kind.String() == "" {
 			t.Errorf("%v is number %d, want %d", kind, kind, want)
 		}

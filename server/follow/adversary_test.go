@@ -26,6 +26,9 @@ func TestEditedIndex(t *testing.T) {
 				if err != nil {
 					return err
 				}
+				if rec, err = s.Record(rec.Index); err != nil {
+					return err
+				}
 				recs = append(recs, rec)
 			}
 			return nil

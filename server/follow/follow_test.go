@@ -373,6 +373,9 @@ func rows(t *testing.T, f *follow.Follower) string {
 			if err != nil {
 				return err
 			}
+			if rec, err = s.Record(rec.Index); err != nil {
+				return err
+			}
 			fmt.Fprintf(&b, "%d %s %d keys\n", rec.Index, attest.SHA256(rec.Value), len(rec.Keys))
 		}
 		return nil

@@ -169,6 +169,9 @@ func dump(t *testing.T, f *follow.Follower) string {
 			if err != nil {
 				return err
 			}
+			if rec, err = s.Record(rec.Index); err != nil {
+				return err
+			}
 			fmt.Fprintf(&b, "%d %x %d\n", rec.Index, attest.SHA256(rec.Value), len(rec.Keys))
 		}
 		return nil

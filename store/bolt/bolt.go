@@ -2,15 +2,17 @@
 // one is a transaction of the other, and a View is a bbolt read transaction, so
 // that readers never wait for a writer nor see half of what it writes.
 //
-// Three buckets:
+// Five buckets:
 //
 //	meta     "format" → the format version; "checkpoint" → checksum ‖ checkpoint
-//	records  log index (8 bytes, big-endian) → checksum ‖ keys ‖ value
+//	records  log index (8 bytes, big-endian) → checksum ‖ value ‖ keys
 //	keys     key ‖ log index → nothing
+//	heads    key → checksum ‖ how many rows of keys it has, and which
+//	groups   kind and first part of keys → checksum ‖ how many heads, and which
 //
 // so that a Find is one seek and then as many steps as it has results. Rows carry a
-// checksum that covers their place: what a disk has changed is an error, never
-// another answer. What a checksum cannot show (a row that is gone) a rebuild does.
+// checksum that covers their place, and those of keys are accounted for by their
+// head: what a disk has changed, added or lost is an error, never another answer.
 //
 // The file is synchronised on every Apply. bbolt's option not to is never used:
 // an index that is behind rebuilds what it lacks, but a torn one may answer.
@@ -22,31 +24,39 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"sync/atomic"
 	"syscall"
 	"time"
 
 	"go.etcd.io/bbolt"
 	bolterrors "go.etcd.io/bbolt/errors"
 
+	"github.com/sekisho-dev/sekisho/attest"
 	"github.com/sekisho-dev/sekisho/store"
 )
 
 // version is the format that this edition reads and writes. Anything else is
 // rebuilt, so a change of the format is a change of this line.
-const version = "sekisho index 1"
+const version = "sekisho index 2"
 
 // lockTimeout is how long Open waits for another process to let go of the file:
 // long enough for one that is just shutting down.
 const lockTimeout = time.Second
 
-// mapSize is how much of the address space the file may grow into before it has
-// to be mapped again, for which an Apply waits until no View is open.
-const mapSize = 1 << 30
+// mapSizes are how much of the address space the file may grow into before it has
+// to be mapped again, for which an Apply waits until no View is open, and every new
+// View waits behind it. Address space costs nothing; where there is not that much of
+// it, less has to do.
+var mapSizes = []int{1 << 38, 1 << 30}
 
 var (
 	metaBucket    = []byte("meta")
 	recordsBucket = []byte("records")
 	keysBucket    = []byte("keys")
+	headsBucket   = []byte("heads")
+	groupsBucket  = []byte("groups")
+
+	buckets = [][]byte{metaBucket, recordsBucket, keysBucket, headsBucket, groupsBucket}
 
 	formatKey     = []byte("format")
 	checkpointKey = []byte("checkpoint")
@@ -55,6 +65,9 @@ var (
 // Index is a [store.Index] in one file.
 type Index struct {
 	db *bbolt.DB
+	// floor is the size that the index has had. bbolt, where the page that names
+	// the newest transaction is damaged, silently reads the one before it.
+	floor atomic.Uint64
 }
 
 var _ store.Index = (*Index)(nil)
@@ -65,12 +78,21 @@ var _ store.Index = (*Index)(nil)
 // [store.ErrCorrupt], after which the caller removes the file and rebuilds;
 // [store.ErrFull].
 func Open(path string) (*Index, error) {
-	db, err := openFile(path)
+	var db *bbolt.DB
+	err := error(syscall.ENOMEM)
+	for _, size := range mapSizes {
+		if errors.Is(err, syscall.ENOMEM) {
+			db, err = openFile(path, size)
+		}
+	}
 	if err != nil {
 		return nil, fmt.Errorf("opening index %s: %w", path, openError(sentinel(err)))
 	}
 	x := &Index{db: db}
-	if err := guard(x.prepare); err != nil {
+	if err = guard(x.prepare); err == nil {
+		err = x.View(context.Background(), func(s store.Snapshot) error { x.reached(s.Checkpoint().Size); return nil })
+	}
+	if err != nil {
 		db.Close() //nolint:errcheck // the first error tells more
 		return nil, fmt.Errorf("opening index %s: %w", path, sentinel(err))
 	}
@@ -81,7 +103,7 @@ func Open(path string) (*Index, error) {
 // the file mapped, open and locked when it does. Nothing can unmap it then, and
 // closing it is not enough while it is mapped, so the lock is taken off first:
 // the caller wants to make a new index under this name.
-func openFile(path string) (db *bbolt.DB, err error) {
+func openFile(path string, mapSize int) (db *bbolt.DB, err error) {
 	var file *os.File
 	options := &bbolt.Options{
 		Timeout:         lockTimeout,
@@ -124,12 +146,13 @@ func (x *Index) prepare() error {
 		if first, _ := tx.Cursor().First(); first != nil {
 			return checkFormat(tx)
 		}
-		for _, name := range [][]byte{metaBucket, recordsBucket, keysBucket} {
+		for _, name := range buckets {
 			if _, err := tx.CreateBucket(name); err != nil {
 				return err
 			}
 		}
-		return tx.Bucket(metaBucket).Put(formatKey, []byte(version))
+		meta := tx.Bucket(metaBucket)
+		return errors.Join(meta.Put(formatKey, []byte(version)), meta.Put(checkpointKey, encodeCheckpoint(attest.Checkpoint{})))
 	})
 }
 
@@ -141,8 +164,10 @@ func checkFormat(tx *bbolt.Tx) error {
 	if have := meta.Get(formatKey); !bytes.Equal(have, []byte(version)) {
 		return fmt.Errorf("%w: %.40q, want %q; delete the index and it is rebuilt from the log", store.ErrVersion, have, version)
 	}
-	if tx.Bucket(recordsBucket) == nil || tx.Bucket(keysBucket) == nil {
-		return fmt.Errorf("%w: a bucket is missing", store.ErrCorrupt)
+	for _, name := range buckets {
+		if tx.Bucket(name) == nil {
+			return fmt.Errorf("%w: the bucket %s is missing", store.ErrCorrupt, name)
+		}
 	}
 	_, err := readCheckpoint(tx)
 	return err
@@ -153,6 +178,7 @@ func (x *Index) View(ctx context.Context, f func(store.Snapshot) error) error {
 	if err := ctx.Err(); err != nil {
 		return fmt.Errorf("reading index: %w", err)
 	}
+	floor := x.floor.Load()
 	tx, err := x.db.Begin(false)
 	if err != nil {
 		return fmt.Errorf("reading index: %w", sentinel(err))
@@ -164,7 +190,19 @@ func (x *Index) View(ctx context.Context, f func(store.Snapshot) error) error {
 	if err := guard(s.load); err != nil {
 		return fmt.Errorf("reading index: %w", err)
 	}
+	if s.at.Size < floor {
+		return fmt.Errorf("reading index: %w: it held %d entries, and now holds %d", store.ErrCorrupt, floor, s.at.Size)
+	}
 	return f(s)
+}
+
+// reached notes that the index holds so many entries.
+func (x *Index) reached(size uint64) {
+	for {
+		if have := x.floor.Load(); size <= have || x.floor.CompareAndSwap(have, size) {
+			return
+		}
+	}
 }
 
 // Close implements [store.Index].

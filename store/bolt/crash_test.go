@@ -90,8 +90,9 @@ func wantRecords(t *testing.T, x *Index, size uint64) {
 				if err != nil {
 					return err
 				}
-				if want := records(next, next+1)[0]; string(encodeRecord(&r)) != string(encodeRecord(&want)) {
-					t.Errorf("record %d is %d, or not what was applied", next, r.Index)
+				want := records(next, next+1)[0]
+				if whole, err := s.Record(r.Index); err != nil || string(r.Value) != string(want.Value) || string(encodeRecord(&whole)) != string(encodeRecord(&want)) {
+					t.Errorf("record %d is %d, or not what was applied: %v", next, r.Index, err)
 				}
 				next++
 			}

@@ -1,6 +1,7 @@
 package bolt
 
 import (
+	"cmp"
 	"encoding/binary"
 	"fmt"
 	"hash/crc32"
@@ -22,81 +23,69 @@ func seal(key, body []byte) []byte {
 // unseal returns the body of a row, if the checksum is right.
 func unseal(key, row []byte) ([]byte, error) {
 	if len(row) < 4 {
-		return nil, fmt.Errorf("%w: row %x of %d bytes is too short", store.ErrCorrupt, key, len(row))
+		return nil, fmt.Errorf("%w: row %.100x of %d bytes is too short", store.ErrCorrupt, key, len(row))
 	}
 	body := row[4:]
 	if crc32.Update(crc32.Checksum(key, castagnoli), castagnoli, body) != binary.BigEndian.Uint32(row) {
-		return nil, fmt.Errorf("%w: row %x does not match its checksum", store.ErrCorrupt, key)
+		return nil, fmt.Errorf("%w: row %.100x does not match its checksum", store.ErrCorrupt, key)
 	}
 	return body, nil
 }
 
-// encodeRecord writes count of keys ‖ keys ‖ value. Keys are sorted and written
-// once each, so that equal records make equal rows.
+// encodeRecord writes length of value ‖ value ‖ keys, each of them kind ‖ length in
+// two bytes ‖ value. Keys are sorted and written once each, so that equal records
+// make equal rows.
 func encodeRecord(r *store.Record) []byte {
-	keys := slices.Clone(r.Keys)
-	slices.SortFunc(keys, compareKeys)
-	keys = slices.Compact(keys)
-	b := binary.AppendUvarint(nil, uint64(len(keys)))
-	for _, k := range keys {
-		b = k.AppendTo(b)
+	b := binary.AppendUvarint(nil, uint64(len(r.Value)))
+	b = append(b, r.Value...)
+	for _, k := range distinct(r.Keys) {
+		b = append(b, byte(k.Kind))
+		b = binary.BigEndian.AppendUint16(b, uint16(len(k.Value)))
+		b = append(b, k.Value...)
 	}
-	return seal(place(r.Index), append(b, r.Value...))
+	return seal(place(r.Index), b)
+}
+
+// distinct returns a record's keys sorted and once each.
+func distinct(keys []store.Key) []store.Key {
+	keys = slices.Clone(keys)
+	slices.SortFunc(keys, compareKeys)
+	return slices.Compact(keys)
 }
 
 func compareKeys(a, b store.Key) int {
-	if a.Kind != b.Kind {
-		return int(a.Kind) - int(b.Kind)
-	}
-	if a.Value < b.Value {
-		return -1
-	}
-	if a.Value > b.Value {
-		return 1
-	}
-	return 0
+	return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Value, b.Value))
 }
 
-// decodeRecord reads the row of a record. The record shares no memory with it,
-// for the row is gone with the transaction.
-func decodeRecord(index uint64, row []byte) (store.Record, error) {
+// decodeRecord reads the row of a record, without its keys, which are returned as
+// they are written. The record shares no memory with the row, which is gone with
+// the transaction.
+func decodeRecord(index uint64, row []byte) (r store.Record, keys []byte, err error) {
 	body, err := unseal(place(index), row)
 	if err != nil {
-		return store.Record{}, err
+		return r, nil, err
 	}
 	n, size := binary.Uvarint(body)
-	end, ok := endOfKeys(body[max(size, 0):], n)
-	if size <= 0 || !ok {
-		return store.Record{}, fmt.Errorf("%w: record %d is malformed", store.ErrCorrupt, index)
+	if size <= 0 || n > uint64(len(body)-size) {
+		return r, nil, fmt.Errorf("%w: record %d is malformed", store.ErrCorrupt, index)
 	}
 	body = body[size:]
-	return store.Record{Index: index, Keys: decodeKeys(string(body[:end]), int(n)), Value: slices.Clone(body[end:])}, nil
+	return store.Record{Index: index, Value: slices.Clone(body[:n])}, body[n:], nil
 }
 
-// endOfKeys returns how long the n keys are that body begins with, if it does.
-func endOfKeys(body []byte, n uint64) (end int, ok bool) {
-	for ; n > 0; n-- {
-		if len(body) < end+3 {
-			return 0, false
+// decodeKeys reads the keys of a record, cut out of one string: a record of a large
+// SBOM has thousands, and this is one allocation.
+func decodeKeys(index uint64, row []byte) ([]store.Key, error) {
+	var keys []store.Key
+	for s := string(row); len(s) > 0; {
+		if len(s) < 3 || len(s) < 3+(int(s[1])<<8|int(s[2])) {
+			return nil, fmt.Errorf("%w: record %d has malformed keys", store.ErrCorrupt, index)
 		}
-		end += 3 + int(binary.BigEndian.Uint16(body[end+1:]))
-	}
-	return end, end <= len(body)
-}
-
-// decodeKeys cuts n keys, whose lengths have been checked, out of one string:
-// a record of a large SBOM has thousands, and this is one allocation.
-func decodeKeys(s string, n int) []store.Key {
-	if n == 0 {
-		return nil
-	}
-	keys := make([]store.Key, 0, n)
-	for len(s) > 0 {
 		size := int(s[1])<<8 | int(s[2])
 		keys = append(keys, store.Key{Kind: store.Kind(s[0]), Value: s[3 : 3+size]})
 		s = s[3+size:]
 	}
-	return keys
+	return keys, nil
 }
 
 // encodeCheckpoint writes size ‖ root ‖ length of origin ‖ origin ‖ note.

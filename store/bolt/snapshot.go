@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"iter"
 	"runtime/debug"
+	"slices"
 	"sync/atomic"
 
 	"go.etcd.io/bbolt"
@@ -33,7 +35,7 @@ func (s *snapshot) load() (err error) {
 func readCheckpoint(tx *bbolt.Tx) (attest.Checkpoint, error) {
 	row := tx.Bucket(metaBucket).Get(checkpointKey)
 	if row == nil {
-		return attest.Checkpoint{}, nil
+		return attest.Checkpoint{}, fmt.Errorf("%w: it has no checkpoint", store.ErrCorrupt)
 	}
 	return decodeCheckpoint(row)
 }
@@ -55,7 +57,10 @@ func (s *snapshot) Record(index uint64) (r store.Record, err error) {
 		if row == nil {
 			return fmt.Errorf("%w: the index has no record of log entry %d", store.ErrNotFound, index)
 		}
-		r, err = decodeRecord(index, row)
+		var keys []byte
+		if r, keys, err = decodeRecord(index, row); err == nil {
+			r.Keys, err = decodeKeys(index, keys)
+		}
 		return err
 	})
 	return r, err
@@ -63,84 +68,149 @@ func (s *snapshot) Record(index uint64) (r store.Record, err error) {
 
 // Find implements [store.Snapshot].
 func (s *snapshot) Find(k store.Key, from uint64) iter.Seq2[store.Record, error] {
-	return func(yield func(store.Record, error) bool) {
-		if err := k.CheckFind(); err != nil {
-			yield(store.Record{}, err)
-			return
+	return walk(s, k, from, func(index uint64, row []byte) (store.Record, error) {
+		if k.Kind != store.All {
+			row = s.tx.Bucket(recordsBucket).Get(place(index))
 		}
-		w := s.walk(k, from)
-		for {
-			r, ok, err := w.next()
-			if err != nil {
-				yield(store.Record{}, fmt.Errorf("finding by %v: %w", k.Kind, err))
-				return
-			}
-			if !ok || !yield(r, nil) {
-				return
-			}
-		}
-	}
+		r, _, err := decodeRecord(index, row)
+		return r, err
+	})
 }
 
-// A walk is the state of one iteration.
-type walk struct {
-	s       *snapshot
-	key     store.Key
-	prefix  []byte // rows begin with it, and end with the log index
-	from    []byte // where to seek; nil once there
-	records *bbolt.Bucket
-	cursor  *bbolt.Cursor
+// Indexes implements [store.Snapshot].
+func (s *snapshot) Indexes(k store.Key, from uint64) iter.Seq2[uint64, error] {
+	return walk(s, k, from, func(index uint64, _ []byte) (uint64, error) { return index, nil })
 }
 
-// walk begins an iteration. Every record is found in the records' own bucket,
-// whose rows are an empty prefix and the index; the rest under their keys.
-func (s *snapshot) walk(k store.Key, from uint64) *walk {
-	w := &walk{s: s, key: k}
-	if k.Kind != store.All {
-		w.prefix = k.AppendTo(nil)
-	}
-	w.from = binary.BigEndian.AppendUint64(bytes.Clone(w.prefix), from)
-	return w
-}
-
-// next returns the next record. Only this is guarded, and not the caller's
-// loop body: a panic of the caller's is not ours to catch.
-func (w *walk) next() (r store.Record, ok bool, err error) {
-	if err := w.s.usable(); err != nil {
-		return r, false, err
+// Count implements [store.Snapshot].
+func (s *snapshot) Count(k store.Key) (n uint64, err error) {
+	if err := errors.Join(k.CheckFind(), s.usable()); err != nil {
+		return 0, err
 	}
 	err = guard(func() error {
-		row, value := w.step()
-		if row == nil || !bytes.HasPrefix(row, w.prefix) {
-			return nil
-		}
-		if len(row) != len(w.prefix)+8 {
-			return fmt.Errorf("%w: row %x does not end in a log index", store.ErrCorrupt, row)
-		}
-		index := binary.BigEndian.Uint64(row[len(w.prefix):])
-		if w.key.Kind != store.All {
-			value = w.records.Get(place(index))
-		}
-		r, err = decodeRecord(index, value)
-		ok = err == nil
+		h, err := readHead(s.tx.Bucket(headsBucket), k.AppendTo(nil))
+		n = h.count
 		return err
 	})
-	return r, ok, err
+	return n, err
 }
 
-// step moves the cursor by one row.
-func (w *walk) step() (row, value []byte) {
-	if w.from == nil {
-		return w.cursor.Next()
+// Values implements [store.Snapshot] with the heads, of which each key has one, and
+// which are accounted for by the head of their group.
+func (s *snapshot) Values(kind store.Kind, first string) iter.Seq2[string, error] {
+	return func(yield func(string, error) bool) {
+		group := store.Key{Kind: kind, Value: first}
+		if err := group.CheckFind(); err != nil {
+			yield("", err)
+			return
+		}
+		prefix := store.Key{Kind: kind, Value: first + "\x00"}.AppendPrefix(nil)
+		var cursor *bbolt.Cursor
+		var seen head
+		for {
+			var k store.Key
+			ended := false
+			err := s.guarded(func() error {
+				var row, value []byte
+				if cursor == nil {
+					cursor = s.tx.Bucket(headsBucket).Cursor()
+					row, value = cursor.Seek(prefix)
+				} else {
+					row, value = cursor.Next()
+				}
+				if ended = !bytes.HasPrefix(row, prefix); ended {
+					h, err := readHead(s.tx.Bucket(groupsBucket), group.AppendTo(nil))
+					if err != nil {
+						return err
+					}
+					return h.check(seen, 0)
+				}
+				if _, err := decodeHead(row, value); err != nil {
+					return err
+				}
+				var rest []byte
+				var ok bool
+				if k, rest, ok = store.ParseKey(row); !ok || len(rest) > 0 {
+					return fmt.Errorf("%w: head %.100x is no key", store.ErrCorrupt, row)
+				}
+				seen = seen.with(member(row))
+				return nil
+			})
+			if err != nil {
+				yield("", fmt.Errorf("listing values of %v: %w", kind, err))
+				return
+			}
+			if ended || !yield(k.Value, nil) {
+				return
+			}
+		}
 	}
-	w.records = w.s.tx.Bucket(recordsBucket)
-	w.cursor = w.records.Cursor()
-	if w.key.Kind != store.All {
-		w.cursor = w.s.tx.Bucket(keysBucket).Cursor()
+}
+
+// walk iterates over the rows of a key from a log index on, gives each to read, and
+// at the end compares what it has seen with the key's head. Records are found by
+// kind All in their own bucket, whose rows are the index alone. Only what touches the
+// file is guarded, and not the caller's loop body: a panic of the caller's is not ours to
+// catch.
+func walk[T any](s *snapshot, k store.Key, from uint64, read func(index uint64, row []byte) (T, error)) iter.Seq2[T, error] {
+	return func(yield func(T, error) bool) {
+		var none T
+		if err := k.CheckFind(); err != nil {
+			yield(none, err)
+			return
+		}
+		key, bucket := k.AppendTo(nil), keysBucket
+		prefix := key
+		if k.Kind == store.All {
+			prefix, bucket = nil, recordsBucket
+		}
+		var cursor *bbolt.Cursor
+		var seen head
+		for {
+			one, ended := none, false
+			err := s.guarded(func() (err error) {
+				var row, value []byte
+				if cursor == nil {
+					cursor = s.tx.Bucket(bucket).Cursor()
+					row, value = cursor.Seek(binary.BigEndian.AppendUint64(slices.Clip(prefix), from))
+				} else {
+					row, value = cursor.Next()
+				}
+				if ended = row == nil || !bytes.HasPrefix(row, prefix); ended {
+					h, err := readHead(s.tx.Bucket(headsBucket), key)
+					if err != nil {
+						return err
+					}
+					return h.check(seen, from)
+				}
+				if len(row) != len(prefix)+8 {
+					return fmt.Errorf("%w: row %.100x does not end in a log index", store.ErrCorrupt, row)
+				}
+				index := binary.BigEndian.Uint64(row[len(prefix):])
+				if index < from || seen.count > 0 && index <= seen.last {
+					return fmt.Errorf("%w: row %.100x is out of order", store.ErrCorrupt, row)
+				}
+				seen = seen.with(index)
+				one, err = read(index, value)
+				return err
+			})
+			if err != nil {
+				yield(none, fmt.Errorf("finding by %v: %w", k.Kind, err))
+				return
+			}
+			if ended || !yield(one, nil) {
+				return
+			}
+		}
 	}
-	row, value = w.cursor.Seek(w.from)
-	w.from = nil
-	return row, value
+}
+
+// guarded is guard, as long as the View still runs and is still wanted.
+func (s *snapshot) guarded(f func() error) error {
+	if err := s.usable(); err != nil {
+		return err
+	}
+	return guard(f)
 }
 
 // usable reports whether the View still runs and is still wanted.

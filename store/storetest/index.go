@@ -31,6 +31,7 @@ func RunIndex(t *testing.T, open OpenIndex) {
 		"Invalid":        testInvalid,
 		"FindPages":      testFindPages,
 		"FindKeys":       testFindKeys,
+		"Values":         testValues,
 		"Snapshot":       testSnapshot,
 		"SnapshotEnds":   testSnapshotEnds,
 		"NothingShared":  testNothingShared,
@@ -190,6 +191,63 @@ func testFindPages(t *testing.T, x store.Index) {
 	})
 }
 
+// testValues lists and counts keys whose values begin alike.
+func testValues(t *testing.T, x store.Index) {
+	values := []string{"", "\x00", "a", "a\x00", "a\x00b", "a\x00b\x00c", "a\x00\xff", "a\xff", "aa\x00", "a\x01\x00", "b"}
+	for i, v := range values {
+		mustApply(t, x, uint64(2*i), uint64(2*i)+2,
+			record(uint64(2*i), subject("s"+v), store.Key{Kind: store.Builder, Value: "sa\x00other"}), record(uint64(2*i)+1, subject("s"+v), subject("everything")))
+	}
+	view(t, x, func(s store.Snapshot) {
+		for first, want := range map[string][]string{
+			"sa": {"sa\x00", "sa\x00b", "sa\x00b\x00c", "sa\x00\xff"}, "s": {"s\x00"}, "saa": {"saa\x00"}, "sa\x01": {"sa\x01\x00"}, "sb": nil, "nothing": nil,
+		} {
+			var got []string
+			for v, err := range s.Values(store.Subject, first) {
+				if err != nil {
+					t.Fatal(err)
+				}
+				got = append(got, v)
+			}
+			if !slices.Equal(got, want) {
+				t.Errorf("Values(%q) = %q, want %q", first, got, want)
+			}
+		}
+		for k, want := range map[store.Key]uint64{
+			{}: uint64(2 * len(values)), subject("everything"): uint64(len(values)), subject("sa\x00b"): 2, subject("nothing"): 0,
+			{Kind: store.Signer, Value: "sa"}: 0,
+		} {
+			if got, err := s.Count(k); err != nil || got != want {
+				t.Errorf("Count(%v %q) = %d, %v, want %d", k.Kind, k.Value, got, err, want)
+			}
+			var indexes, records []uint64
+			for i, err := range s.Indexes(k, 3) {
+				if err != nil {
+					t.Fatal(err)
+				}
+				indexes = append(indexes, i)
+			}
+			for r, err := range s.Find(k, 3) {
+				if err != nil || r.Keys != nil {
+					t.Fatalf("Find gives %+v, %v", r, err)
+				}
+				records = append(records, r.Index)
+			}
+			if !slices.Equal(indexes, records) {
+				t.Errorf("Indexes(%v %q) = %d, and Find = %d", k.Kind, k.Value, indexes, records)
+			}
+		}
+		for v, err := range s.Values(200, "") {
+			if !errors.Is(err, store.ErrInvalid) {
+				t.Errorf("Values of an unknown kind = %q, %v, want ErrInvalid", v, err)
+			}
+		}
+		if _, err := s.Count(store.Key{Kind: 200}); !errors.Is(err, store.ErrInvalid) {
+			t.Errorf("Count of an unknown kind = %v, want ErrInvalid", err)
+		}
+	})
+}
+
 func pages(t *testing.T, s store.Snapshot, k store.Key, size int) (got []uint64) {
 	from, n := uint64(0), size
 	for n == size {
@@ -267,6 +325,14 @@ func testSnapshotEnds(t *testing.T, x store.Index) {
 	}
 	if err := findError(kept, subject("a")); !errors.Is(err, store.ErrClosed) {
 		t.Errorf("Find after View = %v, want ErrClosed", err)
+	}
+	if _, err := kept.Count(subject("a")); !errors.Is(err, store.ErrClosed) {
+		t.Errorf("Count after View = %v, want ErrClosed", err)
+	}
+	for _, err := range kept.Values(store.Subject, "") {
+		if !errors.Is(err, store.ErrClosed) {
+			t.Errorf("Values after View = %v, want ErrClosed", err)
+		}
 	}
 }
 
