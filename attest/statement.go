@@ -89,6 +89,32 @@ func ParseStatement(payload []byte) (*Statement, error) {
 	}, nil
 }
 
+// PredicateTypeOf looks for a statement's predicate type and reads nothing else of it,
+// so that it may be asked whether a statement is wanted before it is parsed. It is
+// empty where there is none; [ParseStatement] says what is wrong.
+func PredicateTypeOf(payload []byte) string {
+	dec := jsontext.NewDecoder(bytes.NewBuffer(payload)) // of a Buffer it reads without copying
+	if t, err := dec.ReadToken(); err != nil || t.Kind() != '{' {
+		return ""
+	}
+	for {
+		name, err := dec.ReadToken()
+		if err != nil || name.Kind() != '"' {
+			return ""
+		}
+		if name.String() == "predicateType" && dec.PeekKind() == '"' {
+			value, err := dec.ReadToken()
+			if err != nil {
+				return ""
+			}
+			return normalizeURI(value.String())
+		}
+		if dec.SkipValue() != nil {
+			return ""
+		}
+	}
+}
+
 // Subject compares an artifact with the statement's subjects. It returns
 // Matched with the first subject that matches and no subject in conflict;
 // a subject in conflict (one digest right, another wrong) makes the whole

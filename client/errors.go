@@ -24,6 +24,7 @@ func (r Reason) Error() string { return string(r) }
 const (
 	// What was handed in.
 	ErrDocumentTooLarge         Reason = "DOCUMENT_TOO_LARGE"
+	ErrQuotaExceeded            Reason = "QUOTA_EXCEEDED"
 	ErrBadRequest               Reason = "BAD_REQUEST"
 	ErrUnsupportedPayloadType   Reason = "UNSUPPORTED_PAYLOAD_TYPE"
 	ErrUnsupportedStatementType Reason = "UNSUPPORTED_STATEMENT_TYPE"
@@ -81,7 +82,7 @@ const (
 func Reasons() []Reason { return slices.Clone(reasons) }
 
 var reasons = []Reason{
-	ErrDocumentTooLarge, ErrBadRequest, ErrUnsupportedPayloadType, ErrUnsupportedStatementType, ErrWrongPredicateType,
+	ErrDocumentTooLarge, ErrQuotaExceeded, ErrBadRequest, ErrUnsupportedPayloadType, ErrUnsupportedStatementType, ErrWrongPredicateType,
 	ErrNoDigest, ErrMalformedDigest, ErrUnknownLevel, ErrNotLoggable, ErrOverLimit, ErrMalformed, ErrInvalidTrustRoot, ErrInvalidPolicy,
 	ErrUnsupportedSBOMVersion, ErrUnsupportedSBOMFormat, ErrMalformedPURL, ErrMalformedSBOM,
 	ErrNotAnAttestation, ErrNoTransparency, ErrNoTrustedTime, ErrLogEntryMismatch, ErrUntrustedRoot, ErrUnknownKey, ErrBadSignature, ErrMalformedBundle,

@@ -8,6 +8,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 	"go.yaml.in/yaml/v3"
 
+	"github.com/sekisho-dev/sekisho/attest"
 	"github.com/sekisho-dev/sekisho/internal/strictyaml"
 )
 
@@ -141,22 +142,24 @@ func faultAt(n *yaml.Node, format string, args ...any) error {
 }
 
 // canonical spells a JSON value so that equal values are equal strings; every
-// empty value is "". Numbers keep their text: as floating point, which JCS makes
-// of them, 2^53 and 2^53+1 would be equal.
+// empty value is "".
 func canonical(v jsontext.Value) (string, bool) {
-	c := v.Clone()
-	if len(c) == 0 {
-		return "", true
+	c, ok := attest.CanonicalJSON(v)
+	return string(c), ok
+}
+
+// same reports whether a value is the expected one, and how it is shown. A value that
+// is kept by its hash alone is compared by it.
+func (p parameter) same(v jsontext.Value) (found string, ok bool) {
+	if attest.HashedJSON(v) {
+		expected := string(attest.HashJSON(jsontext.Value(p.json)))
+		return "a value of " + string(v), p.any || p.json != "" && expected == string(v)
 	}
-	if c.Canonicalize(jsontext.CanonicalizeRawInts(false), jsontext.CanonicalizeRawFloats(false)) != nil {
-		return "", false
+	found, ok = canonical(v)
+	if !ok {
+		return "a value that is not JSON", false
 	}
-	switch s := string(c); s {
-	case "null", `""`, "{}", "[]":
-		return "", true
-	default:
-		return s, true
-	}
+	return found, p.any || found == p.json
 }
 
 // judge compares what the provenance says with what is expected, parameter by
@@ -176,9 +179,8 @@ func (p *Parameters) judge(f *faults, rule string) {
 	}
 	for _, name := range p.names(a.ExternalParameters) {
 		expected, known := p.named[name]
-		value := a.ExternalParameters[name]
-		found, ok := canonical(value)
-		if ok && (expected.any || found == expected.json) {
+		found, ok := expected.same(a.ExternalParameters[name])
+		if ok {
 			continue // equal, or empty where nothing is expected
 		}
 		r := Reason{Code: UnexpectedParameter, Rule: rule, Expected: orNone(expected.json), Found: orNone(found),
@@ -189,9 +191,6 @@ func (p *Parameters) judge(f *faults, rule string) {
 		}
 		if expected.any {
 			r.Expected = "any value"
-		}
-		if !ok {
-			r.Found = "a value that is not JSON"
 		}
 		f.add(r, "externalParameters."+name)
 	}

@@ -61,14 +61,15 @@ func (a *admission) ExplainArtifact(ctx context.Context, req *sekishov1.ExplainA
 	if err != nil {
 		return nil, err
 	}
-	answers, err := a.Decide.Decide(ctx, q)
+	resp := &sekishov1.ExplainArtifactResponse{}
+	decision, _, _, err := a.Decide.Explain(ctx, q, 0, func(f decide.Finding) bool {
+		resp.Findings = append(resp.Findings, finding(f))
+		return true
+	})
 	if err != nil {
 		return nil, err
 	}
-	resp := &sekishov1.ExplainArtifactResponse{Decision: answer(&answers[0])}
-	for _, f := range answers[0].Evidence {
-		resp.Findings = append(resp.Findings, finding(f))
-	}
+	resp.Decision = answer(&decision)
 	return resp, nil
 }
 
@@ -119,20 +120,15 @@ func answer(a *decide.Answer) *sekishov1.EvaluateDeploymentResponse {
 	for _, r := range a.Reasons {
 		resp.Reasons = append(resp.Reasons, reason(r))
 	}
-	for _, used := range a.Used {
-		for _, f := range a.Evidence {
-			if f.Digest == used {
-				resp.Evidence = append(resp.Evidence, &sekishov1.Evidence{
-					Digest:        string(f.Digest),
-					LogIndex:      f.LogIndex,
-					PredicateType: f.PredicateType,
-					BuilderId:     f.BuilderID,
-					BuildLevel:    int32(f.Level),
-					Signer:        f.Signer,
-				})
-				break
-			}
-		}
+	for _, e := range a.Evidence {
+		resp.Evidence = append(resp.Evidence, &sekishov1.Evidence{
+			Digest:        string(e.Digest),
+			LogIndex:      e.LogIndex,
+			PredicateType: e.PredicateType,
+			BuilderId:     e.BuilderID,
+			BuildLevel:    int32(e.Level),
+			Signer:        e.Signer,
+		})
 	}
 	return resp
 }

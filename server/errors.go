@@ -39,6 +39,7 @@ type outcome struct {
 var outcomes = []outcome{
 	// What was handed in.
 	{register.ErrTooLarge, codes.ResourceExhausted, "DOCUMENT_TOO_LARGE"},
+	{register.ErrQuota, codes.ResourceExhausted, "QUOTA_EXCEEDED"},
 	{register.ErrBadRequest, codes.InvalidArgument, "BAD_REQUEST"},
 	{errBadRequest, codes.InvalidArgument, "BAD_REQUEST"},
 	{attest.ErrPayloadType, codes.InvalidArgument, "UNSUPPORTED_PAYLOAD_TYPE"},

@@ -20,6 +20,7 @@ import (
 // inside are the sentinels that never cross the wire, and why; an error that wraps
 // one of them and nothing else is Internal.
 var inside = map[string]string{
+	"verifier.ErrUnreadable":            "says in findings and in fsck why an entry counts for nothing",
 	"verifier.ErrTimestamp":             "a bad token proves nothing and refuses nothing; in a trust root ErrTrustRoot stands around it",
 	"verifier.ErrUnknownSigner":         "a belief: it is a reason of an answer",
 	"verifier.ErrSignerBuilderMismatch": "likewise",

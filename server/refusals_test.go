@@ -97,7 +97,7 @@ func TestRefusals(t *testing.T) {
 	}{
 		"nothing":                  {create(&sekishov1.CreateAttestationRequest{}), codes.InvalidArgument, client.ErrBadRequest},
 		"malformed statement":      {statement([]byte(`{"_type":`)), codes.InvalidArgument, client.ErrMalformed},
-		"a member twice":           {statement(bytes.Replace(good, []byte(`{`), []byte(`{"predicateType":"x",`), 1)), codes.InvalidArgument, client.ErrMalformed},
+		"a member twice":           {statement(bytes.Replace(good, []byte(`{`), []byte(`{"predicateType":"https://slsa.dev/provenance/v1",`), 1)), codes.InvalidArgument, client.ErrMalformed},
 		"malformed envelope":       {envelope([]byte(`{"payload":1}`), ""), codes.InvalidArgument, client.ErrMalformed},
 		"malformed bundle":         {bundle([]byte(`{"mediaType":"application/vnd.dev.sigstore.bundle.v9+json"}`)), codes.InvalidArgument, client.ErrMalformedBundle},
 		"oversized":                {statement(make([]byte, 16<<20+1)), codes.ResourceExhausted, client.ErrDocumentTooLarge},
@@ -391,7 +391,7 @@ func envelopeBy(t *testing.T, s sign.Signer, payloadType string, payload []byte)
 
 func withSubjects(n int) []byte {
 	subjects := strings.TrimSuffix(strings.Repeat(`{"digest":{"sha256":"`+attest.SHA256(nil).Hex()+`"}},`, n), ",")
-	return []byte(`{"_type":"` + attest.StatementV1 + `","subject":[` + subjects + `],"predicateType":"x","predicate":{}}`)
+	return []byte(`{"_type":"` + attest.StatementV1 + `","subject":[` + subjects + `],"predicateType":"https://slsa.dev/provenance/v1","predicate":{}}`)
 }
 
 func policyOf(version int) string {

@@ -24,6 +24,10 @@ type Belief struct {
 // asked at every question.
 func (t *TrustRoot) Believe(f *Facts) Belief {
 	b := Belief{ProvenBy: t.provenBy(f)}
+	if f.unreadable != "" {
+		b.Err = fmt.Errorf("%w: %s", ErrUnreadable, f.unreadable)
+		return b
+	}
 	names, err := t.signersOf(f, b.ProvenBy)
 	if len(names) == 0 {
 		b.Err = err
@@ -53,7 +57,7 @@ func (t *TrustRoot) provenBy(f *Facts) (earliest time.Time) {
 
 // vouches reports whether an authority is one of this trust root's.
 func (t *TrustRoot) vouches(authority string) bool {
-	return slices.ContainsFunc(t.authorities, func(a timeAuthority) bool { return a.name == authority }) ||
+	return slices.ContainsFunc(t.authorities, func(a timeAuthority) bool { return a.id() == authority }) ||
 		slices.ContainsFunc(t.sigstore, func(r sigstoreRoot) bool { return string(r.digest) == authority })
 }
 

@@ -13,20 +13,18 @@ import (
 // an error: it could be registered only to count for nothing. Other predicates
 // are theirs who wrote them, and are read for a time and a result if they have one.
 func (f *Facts) claims(s *attest.Statement) error {
-	f.predicateType = s.PredicateType
-	for _, sub := range s.Subjects {
-		f.subjects = append(f.subjects, attest.Resource{Name: sub.Name, Digest: sub.Digest})
-	}
+	f.limit("the predicate type", len(s.PredicateType), maxURI)
+	f.predicateType = kept(s.PredicateType, keptText)
+	f.about(s.Subjects)
 	if attest.IsProvenance(s.PredicateType) {
 		p, err := s.Provenance()
 		if err != nil {
 			return err
 		}
-		p.Dependencies = nil
-		f.provenance, f.claimed = p, p.FinishedOn
-		if f.claimed.IsZero() {
+		if f.claimed = p.FinishedOn; f.claimed.IsZero() {
 			f.claimed = p.StartedOn
 		}
+		f.built(p)
 		return nil
 	}
 	if len(s.Predicate) > 0 {
@@ -34,6 +32,8 @@ func (f *Facts) claims(s *attest.Statement) error {
 		if f.claimed, f.result, err = claimsOf(s.PredicateType, s.Predicate); err != nil {
 			return fmt.Errorf("reading the predicate: %w: %w", attest.ErrMalformed, err)
 		}
+		f.limit("the result", len(f.result), maxName)
+		f.result = kept(f.result, maxName)
 	}
 	return nil
 }

@@ -29,6 +29,8 @@ var (
 
 // The ways in which what verifies is not believed, or for less than it says.
 var (
+	// ErrUnreadable: the log holds it, and nobody can read it as a statement.
+	ErrUnreadable = errors.New("the statement cannot be read")
 	// ErrUnknownSigner: no signer of the trust root.
 	ErrUnknownSigner = errors.New("signer not in the trust root")
 	// ErrSignerBuilderMismatch: the signer may not speak for the builder.

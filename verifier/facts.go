@@ -19,18 +19,20 @@ import (
 // verified or from what MarshalBinary wrote, so that whoever is handed some has
 // been handed something verified.
 type Facts struct {
-	attestation, payload                      attest.Digest
-	predicateType                             string
-	subjects                                  []attest.Resource
-	keyID                                     string
-	issuer, identity                          string // of the certificate; "" for a key
-	sourceRepository, runner                  string // of the certificate
-	verifiedUnder                             []string
-	proven                                    []ProvenTime
-	claimed                                   time.Time
-	result                                    string
-	provenance                                *attest.Provenance
-	certificateNotBefore, certificateNotAfter time.Time
+	attestation, payload     attest.Digest
+	size                     int64 // of the payload
+	predicateType            string
+	subjects                 []attest.Resource
+	keyID                    string
+	issuer, identity         string // of the certificate; "" for a key
+	sourceRepository, runner string // of the certificate
+	verifiedUnder            []string
+	proven                   []ProvenTime
+	claimed                  time.Time
+	result                   string
+	provenance               *attest.Provenance
+	unreadable               string // why nobody can read the statement; "" if one can
+	over                     string // what is over a limit; not stored
 }
 
 // A ProvenTime is a time at which the signature is proven to have existed.
@@ -44,6 +46,13 @@ func (f *Facts) Attestation() attest.Digest { return f.attestation }
 
 // PayloadDigest returns the digest of the statement's bytes.
 func (f *Facts) PayloadDigest() attest.Digest { return f.payload }
+
+// PayloadSize returns the size of the statement in bytes.
+func (f *Facts) PayloadSize() int64 { return f.size }
+
+// Unreadable returns why what the log holds is no statement that can be read, and
+// "" if it is one. Such facts count for nothing.
+func (f *Facts) Unreadable() string { return f.unreadable }
 
 // PredicateType returns the statement's predicate type.
 func (f *Facts) PredicateType() string { return f.predicateType }
@@ -84,7 +93,7 @@ func (f *Facts) Provenance() *attest.Provenance { return f.provenance }
 
 // factsVersion is the first byte of encoded facts. An index with another
 // version is made again.
-const factsVersion = 1
+const factsVersion = 2
 
 // MarshalBinary writes the facts, for an index. The form is compact and private:
 // fields in order, each with its length.
@@ -92,6 +101,8 @@ func (f *Facts) MarshalBinary() ([]byte, error) {
 	w := writer{b: []byte{factsVersion}}
 	w.str(string(f.attestation))
 	w.str(string(f.payload))
+	w.num(int(f.size))
+	w.str(f.unreadable)
 	w.str(f.predicateType)
 	w.num(len(f.subjects))
 	for _, s := range f.subjects {
@@ -114,8 +125,6 @@ func (f *Facts) MarshalBinary() ([]byte, error) {
 	}
 	w.time(f.claimed)
 	w.str(f.result)
-	w.time(f.certificateNotBefore)
-	w.time(f.certificateNotAfter)
 	p := f.provenance
 	if p == nil {
 		w.num(0)
@@ -154,6 +163,8 @@ func RestoreFacts(data []byte) (*Facts, error) {
 	f := &Facts{
 		attestation:   attest.Digest(r.str()),
 		payload:       attest.Digest(r.str()),
+		size:          int64(r.uvarint()),
+		unreadable:    r.str(),
 		predicateType: r.str(),
 	}
 	f.subjects = make([]attest.Resource, r.count())
@@ -170,7 +181,6 @@ func RestoreFacts(data []byte) (*Facts, error) {
 		f.proven[i] = ProvenTime{r.str(), r.time()}
 	}
 	f.claimed, f.result = r.time(), r.str()
-	f.certificateNotBefore, f.certificateNotAfter = r.time(), r.time()
 	if r.count() == 1 {
 		p := &attest.Provenance{BuilderID: r.str(), BuildType: r.str()}
 		n := r.count()

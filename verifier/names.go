@@ -185,6 +185,9 @@ type timeAuthority struct {
 	chain []*x509.Certificate
 }
 
+// id is what facts call the authority, however long its name is.
+func (a *timeAuthority) id() string { return kept(a.name, keptAuthority) }
+
 func (c *compiler) timeAuthorities(docs []timeAuthorityDocument) []timeAuthority {
 	var list []timeAuthority
 	for _, d := range docs {
@@ -245,38 +248,52 @@ func reserved(predicateType string) bool {
 	return strings.HasPrefix(predicateType, "https://sekisho.dev/") || strings.HasPrefix(predicateType, "https://slsa.dev/verification_summary/")
 }
 
-// SpeaksFor reports whether a caller may have a statement signed by the service.
-// The default is no. Errors: [ErrControlStatement], [ErrNotAllowed], or that
-// provenance cannot be read.
-func (t *TrustRoot) SpeaksFor(caller Caller, s *attest.Statement) error {
-	if reserved(s.PredicateType) {
-		return fmt.Errorf("%w: %s", ErrControlStatement, s.PredicateType)
-	}
-	builderID := ""
-	if attest.IsProvenance(s.PredicateType) {
-		p, err := s.Provenance()
-		if err != nil {
-			return err
-		}
-		builderID = p.BuilderID
+// SpeaksForType reports whether a caller may have any statement of a predicate type
+// signed by the service: it is asked before the statement is read. The default is no.
+// Errors: [ErrControlStatement], [ErrNotAllowed].
+func (t *TrustRoot) SpeaksForType(caller Caller, predicateType string) error {
+	if reserved(predicateType) {
+		return fmt.Errorf("%w: %.200s", ErrControlStatement, predicateType)
 	}
 	known := false
-	for _, m := range t.submitters {
-		if m.issuer != caller.Issuer || !m.subject.matches(caller.Subject, "") {
-			continue
-		}
+	for _, m := range t.submittersFor(caller) {
 		known = true
-		if slices.Contains(m.predicateTypes, s.PredicateType) && (builderID == "" || m.speaksFor(builderID)) {
+		if slices.Contains(m.predicateTypes, predicateType) {
 			return nil
 		}
 	}
-	switch {
-	case !known:
+	if !known {
 		return fmt.Errorf("%w: %s is no submitter in trust root version %d; add it under submitters", ErrNotAllowed, caller, t.Version())
-	case builderID != "":
-		return fmt.Errorf("%w: %s may not have %s signed for builder %.200s; see submitters in the trust root", ErrNotAllowed, caller, s.PredicateType, builderID)
 	}
-	return fmt.Errorf("%w: %s may not have %s signed; see submitters in the trust root", ErrNotAllowed, caller, s.PredicateType)
+	return fmt.Errorf("%w: %s may not have %.200s signed; see submitters in the trust root", ErrNotAllowed, caller, predicateType)
+}
+
+// SpeaksFor reports whether a caller may have a statement signed by the service.
+// The default is no. Errors: those of SpeaksForType, or that provenance cannot be read.
+func (t *TrustRoot) SpeaksFor(caller Caller, s *attest.Statement) error {
+	if err := t.SpeaksForType(caller, s.PredicateType); err != nil || !attest.IsProvenance(s.PredicateType) {
+		return err
+	}
+	p, err := s.Provenance()
+	if err != nil {
+		return err
+	}
+	for _, m := range t.submittersFor(caller) {
+		if slices.Contains(m.predicateTypes, s.PredicateType) && m.speaksFor(p.BuilderID) {
+			return nil
+		}
+	}
+	return fmt.Errorf("%w: %s may not have %s signed for builder %.200s; see submitters in the trust root", ErrNotAllowed, caller, s.PredicateType, p.BuilderID)
+}
+
+// submittersFor returns what the trust root says of a caller.
+func (t *TrustRoot) submittersFor(caller Caller) (list []submitter) {
+	for _, m := range t.submitters {
+		if m.issuer == caller.Issuer && m.subject.matches(caller.Subject, "") {
+			list = append(list, m)
+		}
+	}
+	return list
 }
 
 // speaksFor reports whether a builder id is one of the submitter's: exactly, or
@@ -285,6 +302,46 @@ func (m *submitter) speaksFor(builderID string) bool {
 	return slices.ContainsFunc(m.builders, func(b string) bool {
 		return b == builderID || strings.HasSuffix(b, "/") && strings.HasPrefix(builderID, b) && !strings.Contains(builderID, "/../")
 	})
+}
+
+// KeyIDs returns the ids of all keys of signers.
+func (t *TrustRoot) KeyIDs() []string { return t.keyIDs }
+
+// KeyIDsOf returns the ids of the keys of a signer, by its name; none for one whom
+// certificates name.
+func (t *TrustRoot) KeyIDsOf(signer string) (ids []string) {
+	for i := range t.signers {
+		if t.signers[i].name == signer {
+			for _, k := range t.signers[i].keys {
+				ids = append(ids, k.id)
+			}
+		}
+	}
+	return ids
+}
+
+// NamesCertificate reports whether statements under a certificate of this issuer and
+// identity could count for anything: whether the identity is that of a signer, or, for
+// signers whom the builder id names, that of a builder who is rated for one.
+func (t *TrustRoot) NamesCertificate(issuer, identity string) bool {
+	for i := range t.signers {
+		s := &t.signers[i]
+		if s.sigstore == nil || s.issuer != issuer {
+			continue
+		}
+		if !s.identity.builder {
+			if s.identity.matches(identity, "") {
+				return true
+			}
+			continue
+		}
+		for j := range t.builders {
+			if b := &t.builders[j]; slices.Contains(b.signers, s.name) && b.is(identity) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // RootKeyIDs returns the ids of the keys that sign the next version.

@@ -92,11 +92,15 @@ func (t *TrustRoot) resolve(e *attest.Envelope, presented []crypto.PublicKey, re
 
 // allKeys returns every key that the trust root names.
 func (t *TrustRoot) allKeys() []key {
-	var all []key
+	return append(append(t.signerKeys(), t.roots.keys...), t.policy.keys...)
+}
+
+// signerKeys returns the keys of all signers.
+func (t *TrustRoot) signerKeys() (all []key) {
 	for _, s := range t.signers {
 		all = append(all, s.keys...)
 	}
-	return append(append(all, t.roots.keys...), t.policy.keys...)
+	return all
 }
 
 // made returns the key that made a signature over a message, if it is among them.

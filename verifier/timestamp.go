@@ -28,7 +28,7 @@ func (t *TrustRoot) timestamps(rec *attest.Record) []ProvenTime {
 	var proven []ProvenTime
 	for i := range t.authorities {
 		if at, err := t.authorities[i].verify(rec.Timestamp, rec.Signature.Sig); err == nil {
-			proven = append(proven, ProvenTime{t.authorities[i].name, at})
+			proven = append(proven, ProvenTime{t.authorities[i].id(), at})
 		}
 	}
 	return proven

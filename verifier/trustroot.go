@@ -21,6 +21,7 @@ import (
 	"encoding/pem"
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -43,6 +44,7 @@ type TrustRoot struct {
 	builders    []builder
 	authorities []timeAuthority
 	submitters  []submitter
+	keyIDs      []string      // of all signers
 	digest      attest.Digest // of the parts under which facts are derived
 }
 
@@ -174,6 +176,11 @@ func ParseTrustRoot(raw []byte) (*TrustRoot, error) {
 	if len(c.errs) > 0 {
 		return nil, fmt.Errorf("%w:\n%w", ErrTrustRoot, c.errs)
 	}
+	for _, k := range t.signerKeys() {
+		t.keyIDs = append(t.keyIDs, k.id)
+	}
+	slices.Sort(t.keyIDs)
+	t.keyIDs = slices.Compact(t.keyIDs)
 	t.digest = t.authoritiesDigest()
 	return t, nil
 }

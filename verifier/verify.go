@@ -5,6 +5,7 @@ import (
 	"crypto"
 	"crypto/x509"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/sigstore/sigstore-go/pkg/verify"
@@ -27,8 +28,15 @@ func (t *TrustRoot) Verify(rec *attest.Record, payload []byte) (*Facts, error) {
 			return nil, err
 		}
 	}
+	statement, err := rec.Envelope(payload).Statement()
+	if err != nil {
+		return nil, err
+	}
 	f, untrusted, err := t.verify(rec, payload)
 	if err != nil {
+		return nil, err
+	}
+	if err := f.claims(statement); err != nil {
 		return nil, err
 	}
 	if len(rec.Certificate) > 0 && len(f.verifiedUnder) == 0 {
@@ -37,24 +45,42 @@ func (t *TrustRoot) Verify(rec *attest.Record, payload []byte) (*Facts, error) {
 	return f, nil
 }
 
-// Reverify is the mathematics of what the log holds already. It differs from
-// Verify where the trust root has changed since: a certificate whose Sigstore
-// root is no longer named makes facts that nobody will believe, and no error.
-func (t *TrustRoot) Reverify(rec *attest.Record, payload []byte) (*Facts, error) {
+// Reverify is the mathematics of what the log holds already, and what it says. It
+// differs from Verify where the rules have changed since: a certificate whose Sigstore
+// root is no longer named, or a statement that nobody can read, makes facts that
+// nobody will believe, and no error. The statement is then nil.
+func (t *TrustRoot) Reverify(rec *attest.Record, payload []byte) (*Facts, *attest.Statement, error) {
 	f, _, err := t.verify(rec, payload)
-	return f, err
+	if err != nil {
+		return nil, nil, err
+	}
+	statement, err := rec.Envelope(payload).Statement()
+	if err == nil {
+		err = f.claims(statement)
+	}
+	if err != nil {
+		f.unreadable = clip(err.Error(), maxName)
+		return f, nil, nil
+	}
+	return f, statement, nil
 }
 
-// verify returns what is proven. untrusted says why a certificate verified
-// under none of the roots.
+// Stamp returns the facts with the times that the record's own token proves, where
+// it was stamped after they were made.
+func (t *TrustRoot) Stamp(f *Facts, rec *attest.Record) *Facts {
+	stamped := *f
+	stamped.proven = slices.Clone(f.proven)
+	for _, p := range t.timestamps(rec) {
+		stamped.prove(p)
+	}
+	return &stamped
+}
+
+// verify returns what is proven of a signature. untrusted says why a certificate
+// verified under none of the roots.
 func (t *TrustRoot) verify(rec *attest.Record, payload []byte) (f *Facts, untrusted, err error) {
 	if d := attest.SHA256(payload); rec.PayloadDigest != d || rec.PayloadSize != int64(len(payload)) {
 		return nil, nil, fmt.Errorf("%w: the payload is not the record's", ErrSignature)
-	}
-	envelope := rec.Envelope(payload)
-	statement, err := envelope.Statement()
-	if err != nil {
-		return nil, nil, err
 	}
 	public, spki, err := material(rec)
 	if err != nil {
@@ -67,10 +93,7 @@ func (t *TrustRoot) verify(rec *attest.Record, payload []byte) (f *Facts, untrus
 	if !verifyDigest(public, rec.KeyDetails, leaf.Digest, rec.Signature.Sig) {
 		return nil, nil, fmt.Errorf("%w over this statement", ErrSignature)
 	}
-	f = &Facts{attestation: envelope.Digest(), payload: rec.PayloadDigest, keyID: attest.SHA256(spki).Hex()}
-	if err := f.claims(statement); err != nil {
-		return nil, nil, err
-	}
+	f = &Facts{attestation: rec.Envelope(payload).Digest(), payload: rec.PayloadDigest, size: rec.PayloadSize, keyID: attest.SHA256(spki).Hex()}
 	if rec.Bundle != nil {
 		if untrusted, err = t.verifyBundle(f, rec, payload); err != nil {
 			return nil, nil, err
@@ -78,7 +101,9 @@ func (t *TrustRoot) verify(rec *attest.Record, payload []byte) (f *Facts, untrus
 	} else if len(rec.Certificate) > 0 {
 		return nil, nil, fmt.Errorf("%w: a certificate without its bundle", ErrNoTransparency)
 	}
-	f.proven = append(f.proven, t.timestamps(rec)...)
+	for _, p := range t.timestamps(rec) {
+		f.prove(p)
+	}
 	return f, untrusted, nil
 }
 
@@ -151,9 +176,9 @@ func (t *TrustRoot) verifyBundle(f *Facts, rec *attest.Record, payload []byte) (
 			why = append(why, r.name+": "+reason(err))
 			continue
 		}
-		f.verifiedUnder = append(f.verifiedUnder, string(r.digest))
+		f.under(string(r.digest))
 		for _, ts := range result.VerifiedTimestamps {
-			f.proven = append(f.proven, ProvenTime{string(r.digest), ts.Timestamp.UTC()})
+			f.prove(ProvenTime{string(r.digest), ts.Timestamp.UTC()})
 		}
 		f.certified(result)
 	}
@@ -222,8 +247,8 @@ func (f *Facts) certified(result *verify.VerificationResult) {
 		return
 	}
 	c := *result.Signature.Certificate
-	f.issuer, f.identity = c.Issuer, c.SubjectAlternativeName
-	f.sourceRepository, f.runner = c.SourceRepositoryURI, c.RunnerEnvironment
+	f.issuer, f.identity = kept(c.Issuer, keptText), kept(c.SubjectAlternativeName, keptText)
+	f.sourceRepository, f.runner = kept(c.SourceRepositoryURI, keptText), kept(c.RunnerEnvironment, maxName)
 }
 
 // sameRepository compares a certificate's repository with a document's.

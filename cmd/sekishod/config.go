@@ -45,6 +45,8 @@ type Config struct {
 	// MaxStaleness is how long the index may be behind the log and still
 	// answer; 5s by default.
 	MaxStaleness time.Duration `yaml:"maxStaleness"`
+	// Limits are on what callers may register.
+	Limits LimitsConfig `yaml:"limits"`
 
 	reindex bool // throw the index away when opening
 	offline bool // only look: nothing will be signed, so that Vault need not answer
@@ -83,6 +85,13 @@ type VaultConfig struct {
 type LogConfig struct {
 	// Origin is the log's name. Made once at the first start, and immutable.
 	Origin string `yaml:"origin"`
+}
+
+// LimitsConfig is on what callers may register.
+type LimitsConfig struct {
+	// PerArtifact is how many attestations about one artifact one caller may
+	// register; 1024 by default.
+	PerArtifact int `yaml:"perArtifact"`
 }
 
 // TokenConfig is one caller who is known by a bearer token.
@@ -227,6 +236,9 @@ func (c *Config) validate(raw []byte) error {
 	}
 	if c.MaxStaleness < 0 {
 		errs = append(errs, key("maxStaleness").Errorf("maxStaleness: %s: must not be negative", c.MaxStaleness))
+	}
+	if c.Limits.PerArtifact < 0 {
+		errs = append(errs, key("limits").Errorf("limits.perArtifact: %d: must not be negative", c.Limits.PerArtifact))
 	}
 	for i, t := range c.Tokens {
 		if t.Name == "" || t.Subject == "" || t.File == "" || len(t.Roles) == 0 {

@@ -19,9 +19,22 @@ type report struct {
 	Problems   []problem `json:"problems"`
 }
 
+// A problem is damage, unless it is harmless: an entry that was registered by the
+// rules of another time, and is listed so that nobody wonders.
 type problem struct {
-	Entry   uint64 `json:"entry"`
-	Problem string `json:"problem"`
+	Entry    uint64 `json:"entry"`
+	Problem  string `json:"problem"`
+	Harmless bool   `json:"harmless"`
+}
+
+// damage is how many of the problems are.
+func (r *report) damage() (n int) {
+	for _, p := range r.Problems {
+		if !p.Harmless {
+			n++
+		}
+	}
+	return n
 }
 
 // errDamage makes the exit status 1; the report has said what it is.
@@ -45,12 +58,12 @@ func fsck(ctx context.Context, c *Config, log *slog.Logger, now func() time.Time
 		if err != nil {
 			return r, err
 		}
-		r.Problems = append(r.Problems, problem{p.Entry, p.Err.Error()})
+		r.Problems = append(r.Problems, problem{p.Entry, p.Err.Error(), p.Harmless})
 	}
 	if err := r.measure(ctx, h); err != nil {
 		return r, err
 	}
-	if len(r.Problems) > 0 {
+	if r.damage() > 0 {
 		return r, errDamage
 	}
 	return r, nil
@@ -72,12 +85,12 @@ func reindex(ctx context.Context, c *Config, log *slog.Logger, now func() time.T
 		if !errors.Is(err, follow.ErrDamaged) {
 			return r, err
 		}
-		r.Problems = append(r.Problems, problem{h.follow.Progress().Size, err.Error()})
+		r.Problems = append(r.Problems, problem{Entry: h.follow.Progress().Size, Problem: err.Error()})
 	}
 	if err := r.measure(ctx, h); err != nil {
 		return r, err
 	}
-	if len(r.Problems) > 0 {
+	if r.damage() > 0 {
 		return r, errDamage
 	}
 	return r, nil

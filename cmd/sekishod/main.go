@@ -82,6 +82,10 @@ func printReport(w io.Writer, asJSON bool, r *report, failed error) error {
 	for _, p := range r.Problems {
 		fmt.Fprintf(w, "entry %d: %s\n", p.Entry, p.Problem)
 	}
-	_, err := fmt.Fprintf(w, "%d entries in the log, %d in the index, %d problems\n", r.LogSize, r.IndexSize, len(r.Problems))
+	harmless := ""
+	if n := len(r.Problems) - r.damage(); n > 0 {
+		harmless = fmt.Sprintf(", %d of them harmless", n)
+	}
+	_, err := fmt.Fprintf(w, "%d entries in the log, %d in the index, %d problems%s\n", r.LogSize, r.IndexSize, len(r.Problems), harmless)
 	return err
 }

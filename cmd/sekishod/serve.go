@@ -41,6 +41,7 @@ func serve(ctx context.Context, c *Config, log *slog.Logger, now func() time.Tim
 	}
 	registrar := register.New(register.Config{
 		Log: h.log, Blobs: h.blobs, Follow: h.follow, Signer: h.signer, Time: h.time, Now: now,
+		PerArtifact: c.Limits.PerArtifact,
 	})
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()

@@ -210,12 +210,16 @@ func bringAbout(t *testing.T, c *policytest.Case, keys *keyring) {
 		t.Fatal(err)
 	}
 	d := answers[0].Decision
-	for _, f := range answers[0].Evidence {
+	_, _, more, err := h.Decide.Explain(t.Context(), decide.Question{Question: c.Question}, 0, func(f decide.Finding) bool {
 		e := named[f.Digest]
 		if e == nil {
 			t.Fatalf("%s was never registered", f.Digest)
 		}
 		same(t, e, f.Attestation, now)
+		return true
+	})
+	if more || err != nil {
+		t.Fatal(more, err)
 	}
 	// The words of the data stand for digests that are known only now.
 	for i, digest := range d.Used {

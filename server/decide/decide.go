@@ -32,7 +32,7 @@ type Question struct {
 type Answer struct {
 	policy.Decision
 	Question    Question
-	Evidence    []Finding // every attestation about the artifact, in log order
+	Evidence    []policy.Attestation // what the decision stands on, in log order
 	TrustRoot   follow.Ref
 	TrustedBy   *verifier.TrustRoot
 	Policy      *policy.Policy // nil if there is none
@@ -41,53 +41,50 @@ type Answer struct {
 	EvaluatedAt time.Time
 }
 
-// A Finding is one attestation about the artifact, and what the trust root in
-// force makes of it.
-type Finding struct {
-	policy.Attestation
-	Facts  *verifier.Facts
-	Belief verifier.Belief
-}
+// maxWaiting is how many questions may wait for the index at a time. More than that
+// are told at once that it is behind.
+const maxWaiting = 256
+
+// maxAhead is how far beyond the log a caller may have seen it, in entries. A log
+// that is kept by several may be seen by a caller before one of them has.
+const maxAhead = 1 << 20
 
 // A Decider answers questions. Its methods may be used concurrently.
 type Decider struct {
-	follow *follow.Follower
-	wait   time.Duration
-	now    func() time.Time
+	follow  *follow.Follower
+	wait    time.Duration
+	now     func() time.Time
+	waiting chan struct{}
 }
 
 // New returns a decider that answers from what f follows. An index that is
 // behind is waited for, for at most wait.
 func New(f *follow.Follower, wait time.Duration, now func() time.Time) *Decider {
-	return &Decider{follow: f, wait: wait, now: now}
+	return &Decider{follow: f, wait: wait, now: now, waiting: make(chan struct{}, maxWaiting)}
 }
 
 // Decide answers questions, all of them from one snapshot. It answers all or
 // none: the error wraps [follow.ErrStale], [follow.ErrDamaged] or
 // [ErrNoArtifact], and is for the caller to treat as a refusal.
+//
+// What no signer of the trust root signed is not read to decide, however much of it
+// there is. An artifact that several questions are about is looked up once, and what
+// is known of it let go of before the next.
 func (d *Decider) Decide(ctx context.Context, questions ...Question) ([]Answer, error) {
 	if err := d.ready(ctx, questions); err != nil {
 		return nil, err
 	}
-	answers := make([]Answer, 0, len(questions))
+	answers := make([]Answer, len(questions))
 	err := d.follow.View(ctx, func(s store.Snapshot, c *follow.Control) error {
 		now := d.now().UTC()
-		for _, q := range questions {
-			evidence, err := gather(s, c.Trust, q.Artifact)
-			if err != nil {
-				return err
+		for _, about := range byArtifact(questions) {
+			k := knowledge{s: s, trust: c.Trust, artifact: questions[about[0]].Artifact}
+			for _, i := range about {
+				var err error
+				if answers[i], err = k.answer(c, questions[i], now); err != nil {
+					return err
+				}
 			}
-			answers = append(answers, Answer{
-				Decision:    judge(c.Policy, q.Question, evidence, now),
-				Question:    q,
-				Evidence:    evidence,
-				TrustRoot:   c.TrustRef,
-				TrustedBy:   c.Trust,
-				Policy:      c.Policy,
-				PolicyRef:   c.PolicyRef,
-				Checkpoint:  s.Checkpoint(),
-				EvaluatedAt: now,
-			})
 		}
 		return nil
 	})
@@ -95,6 +92,54 @@ func (d *Decider) Decide(ctx context.Context, questions ...Question) ([]Answer, 
 		return nil, fmt.Errorf("deciding: %w", err)
 	}
 	return answers, nil
+}
+
+// byArtifact returns the places of the questions about each artifact.
+func byArtifact(questions []Question) (groups [][]int) {
+	at := make(map[string]int, len(questions))
+	for i := range questions {
+		name := fmt.Sprint(questions[i].Artifact) // which writes maps in order
+		g, known := at[name]
+		if !known {
+			g = len(groups)
+			at[name], groups = g, append(groups, nil)
+		}
+		groups[g] = append(groups[g], i)
+	}
+	return groups
+}
+
+// Explain answers a question, and shows what is known of the artifact: every
+// attestation about it, by whomever, in log order from an index on, until show returns
+// false for the one at which the next page begins. The errors are those of Decide.
+func (d *Decider) Explain(ctx context.Context, q Question, from uint64, show func(Finding) bool) (a Answer, next uint64, more bool, err error) {
+	if err := d.ready(ctx, []Question{q}); err != nil {
+		return a, 0, false, err
+	}
+	err = d.follow.View(ctx, func(s store.Snapshot, c *follow.Control) error {
+		k := knowledge{s: s, trust: c.Trust, artifact: q.Artifact}
+		if a, err = k.answer(c, q, d.now().UTC()); err != nil {
+			return err
+		}
+		for rec, err := range k.everything(from) {
+			if err != nil {
+				return err
+			}
+			f, err := k.weigh(rec)
+			if err != nil {
+				return err
+			}
+			if !show(f) {
+				next, more = rec.Index, true
+				return nil
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		err = fmt.Errorf("explaining: %w", err)
+	}
+	return a, next, more, err
 }
 
 // ready checks the questions, and waits briefly for an index that is behind
@@ -110,50 +155,27 @@ func (d *Decider) ready(ctx context.Context, questions []Question) error {
 		}
 		size = max(size, q.MinLogSize)
 	}
-	if d.follow.Ready(size) == nil {
+	err := d.follow.Ready(size)
+	if err == nil {
 		return nil
+	}
+	if have := d.follow.Progress().Size; size > have+maxAhead {
+		return fmt.Errorf("%w: it holds %d entries, and the question is from one who has seen %d; is that of another log?", follow.ErrStale, have, size)
+	}
+	select {
+	case d.waiting <- struct{}{}:
+		defer func() { <-d.waiting }()
+	default:
+		return err // too many wait already
 	}
 	ctx, cancel := context.WithTimeout(ctx, d.wait)
 	defer cancel()
 	return d.follow.Wait(ctx, size)
 }
 
-// gather finds every attestation about an artifact and applies the trust root.
-// Attestations that name one of the digests and contradict another are gathered
-// too: that is for the policy to refuse.
-func gather(s store.Snapshot, trust *verifier.TrustRoot, artifact attest.DigestSet) ([]Finding, error) {
-	var found []Finding
-	digests := artifact.Acceptable()
-	for i, digest := range digests {
-		for rec, err := range s.Find(store.Key{Kind: store.Subject, Value: string(digest)}, 0) {
-			if err != nil {
-				return nil, err
-			}
-			if i > 0 && has(found, rec.Index) {
-				continue
-			}
-			facts, err := verifier.RestoreFacts(rec.Value)
-			if err != nil {
-				return nil, fmt.Errorf("entry %d: %w: %w", rec.Index, store.ErrCorrupt, err)
-			}
-			found = append(found, weigh(rec.Index, facts, trust, artifact))
-		}
-	}
-	return found, nil
-}
-
-func has(found []Finding, index uint64) bool {
-	for _, f := range found {
-		if f.LogIndex == index {
-			return true
-		}
-	}
-	return false
-}
-
 // judge asks the policy. A panic in it is a refusal, like everything that is
 // not an allowance.
-func judge(p *policy.Policy, q policy.Question, found []Finding, now time.Time) (decision policy.Decision) {
+func judge(p *policy.Policy, q policy.Question, evidence []policy.Attestation, now time.Time) (decision policy.Decision) {
 	defer func() {
 		if r := recover(); r != nil {
 			decision = policy.Decision{Reasons: []policy.Reason{{
@@ -164,9 +186,5 @@ func judge(p *policy.Policy, q policy.Question, found []Finding, now time.Time) 
 			}}}
 		}
 	}()
-	evidence := policy.Evidence{Now: now, Attestations: make([]policy.Attestation, len(found))}
-	for i := range found {
-		evidence.Attestations[i] = found[i].Attestation
-	}
-	return policy.Decide(p, q, evidence)
+	return policy.Decide(p, q, policy.Evidence{Now: now, Attestations: evidence})
 }

@@ -8,6 +8,14 @@ import (
 	"github.com/sekisho-dev/sekisho/verifier"
 )
 
+// A Finding is one attestation about the artifact, and what the trust root in
+// force makes of it.
+type Finding struct {
+	policy.Attestation
+	Facts  *verifier.Facts
+	Belief verifier.Belief
+}
+
 // weigh says in the policy's words what one attestation counts for under the
 // trust root in force.
 func weigh(index uint64, facts *verifier.Facts, trust *verifier.TrustRoot, artifact attest.DigestSet) Finding {

@@ -13,16 +13,21 @@ import (
 	"github.com/sekisho-dev/sekisho/store"
 )
 
-// A Problem is one entry at which log, blobs and index do not agree.
+// A Problem is one entry at which log, blobs and index do not agree, or which counts
+// for less than it says.
 type Problem struct {
 	Entry uint64
 	Err   error
+	// Harmless: nothing is damaged, and nothing is to be done. The entry was
+	// registered by the rules of another time.
+	Harmless bool
 }
 
 // Check checks everything against everything: each entry of the log is
-// authenticated, rebuilt from its record and payload, verified, and what it
-// says is compared with its row in the index. It changes nothing, and yields
-// every problem; an error ends it. Nothing may be following meanwhile.
+// authenticated, rebuilt from its record and payload, verified, what it says is
+// compared with its row in the index, and its row is looked for under each of its keys.
+// It changes nothing, and yields every problem; an error ends it. Nothing may be
+// following meanwhile.
 func (f *Follower) Check(ctx context.Context) iter.Seq2[Problem, error] {
 	return func(yield func(Problem, error) bool) {
 		f.mu.Lock()
@@ -35,32 +40,35 @@ func (f *Follower) Check(ctx context.Context) iter.Seq2[Problem, error] {
 			yield(Problem{}, err)
 			return
 		}
-		idx, seen := *f.index.Load(), map[attest.Hash]bool{}
-		indexed := f.position().Size
+		seen, indexed := map[attest.Hash]bool{}, f.position().Size
 		for e, err := range f.c.Log.Entries(ctx, newest, 0) {
 			if err != nil {
 				yield(Problem{}, err)
 				return
 			}
-			d, err := f.derive(ctx, e, f.material)
+			r, err := f.derive(ctx, e, f.material)
+			p := Problem{Entry: e.Index, Err: err}
 			leaf := attest.LeafHash(e.Data)
-			again := seen[leaf]
-			seen[leaf] = true
-			if err == nil && e.Index < indexed && !again {
-				err = compare(ctx, idx, d.record)
+			if err == nil && e.Index < indexed && !seen[leaf] {
+				p.Err = compare(ctx, *f.index.Load(), r.record)
 			}
+			seen[leaf] = true
 			if ctx.Err() != nil {
 				yield(Problem{}, ctx.Err())
 				return
 			}
-			if err != nil && !yield(Problem{e.Index, err}, nil) {
+			if p.Err == nil {
+				p.Err, p.Harmless = r.Remark(), true
+			}
+			if p.Err != nil && !yield(p, nil) {
 				return
 			}
 		}
 	}
 }
 
-// compare compares what an entry says with its row in the index.
+// compare compares what an entry says with its row in the index, and looks for the
+// row wherever it has to be found.
 func compare(ctx context.Context, idx store.Index, want store.Record) error {
 	return idx.View(ctx, func(s store.Snapshot) error {
 		have, err := s.Record(want.Index)
@@ -72,8 +80,39 @@ func compare(ctx context.Context, idx store.Index, want store.Record) error {
 		case !bytes.Equal(have.Value, want.Value) || !slices.Equal(sorted(have.Keys), sorted(want.Keys)):
 			return errors.New("the index says something else than the log: run sekishod reindex")
 		}
+		for _, k := range append(sorted(want.Keys), store.Key{Kind: store.All}) {
+			if err := findable(s, k, want.Index); err != nil {
+				return fmt.Errorf("the index does not find it by its %v: %w: run sekishod reindex", k.Kind, err)
+			}
+		}
 		return nil
 	})
+}
+
+// findable reports whether a record is found by a key. Where it is the first that
+// the key finds, all that the key finds are walked through, so that each key is, once.
+func findable(s store.Snapshot, k store.Key, index uint64) error {
+	for first, err := range s.Indexes(k, 0) {
+		if err != nil {
+			return err
+		}
+		if first < index {
+			break
+		}
+		for _, err := range s.Indexes(k, 0) {
+			if err != nil {
+				return err
+			}
+		}
+		break
+	}
+	for i, err := range s.Indexes(k, index) {
+		if err == nil && i != index {
+			err = store.ErrNotFound
+		}
+		return err
+	}
+	return store.ErrNotFound
 }
 
 // sorted orders keys, which are a set.

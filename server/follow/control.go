@@ -201,7 +201,9 @@ func (f *Follower) restore(ctx context.Context, idx store.Index) (*Control, erro
 			if err != nil {
 				return nil, err
 			}
-			control, _ = control.next(i, d.facts, d.statement)
+			if d.control != nil {
+				control, _ = control.next(i, d.facts, d.control)
+			}
 			break
 		}
 	}

@@ -1,85 +1,58 @@
 package follow
 
 import (
-	"context"
 	"sync"
 
 	"github.com/sekisho-dev/sekisho/attest"
 	"github.com/sekisho-dev/sekisho/tlog"
 )
 
-// maxExpected bounds what is derived ahead of the log.
-const maxExpected = 4096
+// maxExpected bounds the rows that are kept of entries on their way into the log, in
+// bytes.
+const maxExpected = 32 << 20
 
-// Expect derives an entry that is about to be logged, from what is stored of
-// it, while the log is still publishing it. Nothing is believed sooner for it:
-// the result is the one that following would come to, from the same bytes and by
-// the same verification, and it counts when the log holds the entry, if ever.
-// What goes wrong here is found again, and told, when it is followed.
-func (f *Follower) Expect(ctx context.Context, entry []byte) {
-	material := f.Control().Trust
-	if !f.expected.begin() {
+// Expect takes the row of an entry that is about to be logged. Whoever logs it has
+// verified the very bytes that its leaf commits to, and following would come to the same
+// row from them; it counts when the log holds the entry, if ever. Where there is no
+// room for it, following derives it when its time comes.
+func (f *Follower) Expect(r Row) { f.expected.put(r) }
+
+// expected are rows that were made ahead of the log. Its zero value holds none.
+type expected struct {
+	mu   sync.Mutex
+	by   map[attest.Hash]Row
+	size int
+}
+
+func (x *expected) put(r Row) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if _, twice := x.by[r.leaf]; twice {
 		return
 	}
-	go func() {
-		defer f.expected.end()
-		d, err := f.derive(context.WithoutCancel(ctx), tlog.Entry{Data: entry}, material)
-		if err == nil {
-			f.expected.put(attest.LeafHash(entry), expectation{d, material.Authorities()})
-		}
-	}()
-}
-
-// An expectation is what an entry says, and under which authorities.
-type expectation struct {
-	derived
-	authorities attest.Digest
-}
-
-// expected are entries that were derived ahead. Its zero value holds nothing.
-type expected struct {
-	slots chan struct{} // so many at a time
-	mu    *sync.Mutex
-	by    map[attest.Hash]expectation
-}
-
-func newExpected() expected {
-	return expected{make(chan struct{}, maxExpected), new(sync.Mutex), map[attest.Hash]expectation{}}
-}
-
-// begin reports whether there is room to derive one more. If not, following does
-// it when its time comes.
-func (x *expected) begin() bool {
-	select {
-	case x.slots <- struct{}{}:
-		return true
-	default:
-		return false
+	if x.size+r.size() > maxExpected {
+		x.by, x.size = nil, 0 // appends that failed left these behind
 	}
+	if r.size() > maxExpected {
+		return
+	}
+	if x.by == nil {
+		x.by = map[attest.Hash]Row{}
+	}
+	x.by[r.leaf] = r
+	x.size += r.size()
 }
 
-func (x *expected) end() { <-x.slots }
-
-func (x *expected) put(leaf attest.Hash, e expectation) {
+// take returns the row of an entry, once, if it was made under the same authorities.
+func (x *expected) take(e tlog.Entry, authorities attest.Digest) (Row, bool) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	if len(x.by) >= maxExpected {
-		clear(x.by) // appends that failed left these behind
+	r, ok := x.by[attest.LeafHash(e.Data)]
+	if !ok {
+		return Row{}, false
 	}
-	x.by[leaf] = e
-}
-
-// take returns what was derived of an entry, once, if that was under the same
-// authorities.
-func (x *expected) take(e tlog.Entry, authorities attest.Digest) (derived, bool) {
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	leaf := attest.LeafHash(e.Data)
-	found, ok := x.by[leaf]
-	delete(x.by, leaf)
-	if !ok || found.authorities != authorities {
-		return derived{}, false
-	}
-	found.record.Index = e.Index
-	return found.derived, true
+	delete(x.by, r.leaf)
+	x.size -= r.size()
+	r.record.Index = e.Index
+	return r, r.authorities == authorities
 }

@@ -39,9 +39,13 @@ var (
 	ErrRollback = errors.New("the log went back on what it showed before")
 )
 
-// batchSize bounds one transaction of the index. A published checkpoint usually
-// covers fewer entries; only a replay has more.
-const batchSize = 4096
+// Bounds of one transaction of the index. A published checkpoint usually covers less;
+// only a replay has more.
+const (
+	batchSize  = 4096    // entries
+	batchBytes = 8 << 20 // of rows, about: what the largest row has comes on top
+	atOnce     = 64      // entries that are derived before their rows are counted
+)
 
 // Config says what a Follower follows.
 type Config struct {
@@ -76,6 +80,7 @@ type Follower struct {
 	progress atomic.Pointer[Progress]
 	nudge    chan struct{}
 	expected expected
+	heavy    sync.Mutex // held while what a large payload says is derived
 	mu       sync.Mutex // held while following; guards material
 	// material is the trust root whose authorities facts are derived under: the
 	// newest that is known, also while older positions are replayed.
@@ -102,7 +107,7 @@ func New(ctx context.Context, c Config) (*Follower, error) {
 	if err := startOver(ctx, &c); err != nil {
 		return nil, err
 	}
-	f := &Follower{c: c, nudge: make(chan struct{}, 1), expected: newExpected()}
+	f := &Follower{c: c, nudge: make(chan struct{}, 1)}
 	f.index.Store(&c.Index)
 	if err := f.notShorter(ctx); err != nil {
 		return nil, err
@@ -249,9 +254,17 @@ func (f *Follower) consistent(ctx context.Context, at, newest attest.Checkpoint)
 	return nil
 }
 
+// maxView is how long a snapshot may be read from. Nobody has to read for long:
+// lists have pages. Whoever does would hold up what cannot go on beside a reader, such
+// as an index that has to be mapped anew.
+const maxView = 2 * time.Second
+
 // View runs fn on one snapshot of the index together with the control state of
-// the same position.
+// the same position. The snapshot ends after maxView with
+// [context.DeadlineExceeded].
 func (f *Follower) View(ctx context.Context, fn func(store.Snapshot, *Control) error) error {
+	ctx, cancel := context.WithTimeout(ctx, maxView)
+	defer cancel()
 	for {
 		idx := *f.index.Load()
 		var miss bool

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"sync/atomic"
 
 	"github.com/sekisho-dev/sekisho/attest"
 	"github.com/sekisho-dev/sekisho/store"
@@ -13,8 +14,8 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// step applies the next entries, up to batchSize, in one transaction, and
-// returns the position reached. A step ends at the newest checkpoint, at a full
+// step applies the next entries, up to batchSize or batchBytes, in one transaction,
+// and returns the position reached. A step ends at the newest checkpoint, at a full
 // batch, or where a control document takes effect: what comes after is derived
 // under the authorities that it names.
 func (f *Follower) step(ctx context.Context, at, newest attest.Checkpoint) (attest.Checkpoint, error) {
@@ -22,48 +23,70 @@ func (f *Follower) step(ctx context.Context, at, newest attest.Checkpoint) (atte
 	if err != nil {
 		return at, err
 	}
-	found, failure := f.deriveAll(ctx, entries)
-	control, n, changed := f.Control(), 0, false
-	var recs []store.Record
-	seen := map[attest.Hash]bool{}
-	for _, d := range found {
-		n++
-		leaf := attest.LeafHash(entries[n-1].Data)
-		if again, err := f.counted(ctx, leaf); err != nil {
-			return at, err
-		} else if again || seen[leaf] {
-			continue // a leaf counts once, at its lowest index
-		}
-		seen[leaf] = true
-		recs = append(recs, d.record)
-		if attest.IsControl(d.statement.PredicateType) {
-			if control, changed = control.next(d.record.Index, d.facts, d.statement); changed {
-				break
+	b := batch{control: f.Control(), seen: map[attest.Hash]bool{}}
+	var failure error
+	for n := 0; n < len(entries) && failure == nil && !b.full(); n = b.entries {
+		var rows []Row
+		rows, failure = f.deriveAll(ctx, entries[n:min(n+atOnce, len(entries))])
+		for i := 0; i < len(rows) && !b.full(); i++ {
+			counted, err := f.counted(ctx, rows[i].leaf)
+			if err != nil {
+				return at, err
 			}
+			b.add(rows[i], counted)
 		}
 	}
-	if n == 0 {
+	if b.entries == 0 {
 		return at, failure
 	}
 	to := newest
-	if size := at.Size + uint64(n); size < newest.Size {
+	if size := at.Size + uint64(b.entries); size < newest.Size {
 		to = attest.Checkpoint{Origin: newest.Origin, Size: size}
 	}
-	at, err = f.apply(ctx, at.Size, to, recs, control)
+	at, err = f.apply(ctx, at.Size, to, b.recs, b.control)
 	if err != nil {
 		return at, err
 	}
-	if changed && control.Trust.Version() > f.material.Version() {
-		stale := control.Trust.Authorities() != f.material.Authorities()
-		f.material = control.Trust
+	if b.changed && b.control.Trust.Version() > f.material.Version() {
+		stale := b.control.Trust.Authorities() != f.material.Authorities()
+		f.material = b.control.Trust
 		if stale && at.Size > 1 {
 			return at, errAuthorities
 		}
 	}
-	if n < len(found) {
-		return at, nil // what follows the control document is derived anew
+	if b.full() {
+		return at, nil // what failed comes after it, and is met again
 	}
 	return at, failure
+}
+
+// A batch is what one transaction will write.
+type batch struct {
+	entries int
+	size    int // in bytes, about
+	recs    []store.Record
+	seen    map[attest.Hash]bool
+	control *Control // the state after it
+	changed bool     // a document took effect: it is the last entry
+}
+
+// full reports whether no more may be added.
+func (b *batch) full() bool {
+	return b.changed || b.entries == batchSize || b.size > batchBytes
+}
+
+// add adds the row of the next entry. A leaf counts once, at its lowest index;
+// counted says that the index has it already.
+func (b *batch) add(r Row, counted bool) {
+	b.entries++
+	if counted || b.seen[r.leaf] {
+		return
+	}
+	b.seen[r.leaf] = true
+	b.recs, b.size = append(b.recs, r.record), b.size+r.size()
+	if r.control != nil {
+		b.control, b.changed = b.control.next(r.record.Index, r.facts, r.control)
+	}
 }
 
 // apply writes one transaction, with the states of both its ends published first.
@@ -97,29 +120,37 @@ func (f *Follower) read(ctx context.Context, newest attest.Checkpoint, from uint
 	return entries, nil
 }
 
-// deriveAll derives entries side by side, and returns those before the first
-// that failed, with its failure.
-func (f *Follower) deriveAll(ctx context.Context, entries []tlog.Entry) ([]derived, error) {
-	found, errs := make([]derived, len(entries)), make([]error, len(entries))
+// deriveAll derives entries side by side, until their rows are enough for a
+// transaction. It returns the rows of those before the first that failed, with its
+// failure, and at least one if none did.
+func (f *Follower) deriveAll(ctx context.Context, entries []tlog.Entry) ([]Row, error) {
+	rows, errs := make([]Row, len(entries)), make([]error, len(entries))
+	var size atomic.Int64
 	var g errgroup.Group
 	g.SetLimit(runtime.GOMAXPROCS(0))
 	for i, e := range entries {
+		if size.Load() > batchBytes {
+			rows, errs = rows[:i], errs[:i]
+			break
+		}
+		if r, ok := f.expected.take(e, f.material.Authorities()); ok {
+			rows[i] = r
+			size.Add(int64(r.size()))
+			continue
+		}
 		g.Go(func() error {
-			if d, ok := f.expected.take(e, f.material.Authorities()); ok {
-				found[i] = d
-				return nil
-			}
-			found[i], errs[i] = f.derive(ctx, e, f.material)
+			rows[i], errs[i] = f.derive(ctx, e, f.material)
+			size.Add(int64(rows[i].size()))
 			return nil
 		})
 	}
 	g.Wait() //nolint:errcheck // each entry keeps its own
 	for i, err := range errs {
 		if err != nil {
-			return found[:i], err
+			return rows[:i], err
 		}
 	}
-	return found, nil
+	return rows, nil
 }
 
 // counted reports whether the index has a leaf already.

@@ -39,22 +39,25 @@ func (r *Registrar) once(ctx context.Context, key string, fn func(context.Contex
 	}
 }
 
-// first finds the first live registration of the same statement by the same
-// signer: the same key, or the same signer in the trust root.
-func (r *Registrar) first(ctx context.Context, control *follow.Control, payload attest.Digest, keyID, signer string) (reg Registration, found bool, err error) {
+// first finds the first live registration that one of the keys finds: of the same
+// statement by the same signer.
+func (r *Registrar) first(ctx context.Context, keys ...store.Key) (reg Registration, found bool, err error) {
 	err = r.c.Follow.View(ctx, func(s store.Snapshot, _ *follow.Control) error {
-		for rec, err := range s.Find(store.Key{Kind: store.Payload, Value: string(payload)}, 0) {
-			if err != nil {
-				return err
-			}
-			facts, err := verifier.RestoreFacts(rec.Value)
-			if err != nil {
-				return err
-			}
-			if facts.KeyID() == keyID || signer != "" && control.Trust.Believe(facts).Signer == signer {
+		for _, k := range keys {
+			for rec, err := range s.Find(k, 0) {
+				if err != nil {
+					return err
+				}
+				if found && rec.Index > reg.Receipt.Index {
+					break
+				}
+				facts, err := verifier.RestoreFacts(rec.Value)
+				if err != nil {
+					return err
+				}
 				reg, found = Registration{Facts: facts, AlreadyRegistered: true, Indexed: true}, true
 				reg.Receipt.Index = rec.Index
-				return nil
+				break
 			}
 		}
 		return nil
@@ -66,6 +69,39 @@ func (r *Registrar) first(ctx context.Context, control *follow.Control, payload 
 		reg.Receipt, err = tlog.Receipt(ctx, r.c.Log, reg.Receipt.Index)
 	}
 	return reg, found, err
+}
+
+// said are the keys that find what the signer of facts has registered of the same
+// statement: by the same key or identity, or, of a signer who has several keys in the
+// trust root, by another of them.
+func said(trust *verifier.TrustRoot, facts *verifier.Facts) []store.Key {
+	keys := []store.Key{follow.SignedStatement(facts)}
+	for _, id := range trust.KeyIDsOf(trust.Believe(facts).Signer) {
+		if id != facts.KeyID() {
+			keys = append(keys, follow.KeyStatement(facts.PayloadDigest(), id))
+		}
+	}
+	return keys
+}
+
+// withinQuota reports whether somebody may hand in one more attestation about these
+// artifacts. What was handed in is there for good, and is read whenever somebody asks
+// for all that is known of an artifact. The error is [ErrQuota].
+func (r *Registrar) withinQuota(ctx context.Context, submitter string, about []attest.Resource) error {
+	return r.c.Follow.View(ctx, func(s store.Snapshot, _ *follow.Control) error {
+		for _, sub := range about {
+			for _, d := range sub.Digest.Acceptable() {
+				n, err := s.Count(follow.SubmitterQuota(d, submitter))
+				if err != nil {
+					return fmt.Errorf("counting what was registered: %w", err)
+				}
+				if n >= uint64(r.c.PerArtifact) {
+					return fmt.Errorf("%w: %s has registered %d attestations about %s; limits.perArtifact in the configuration of the service allows more", ErrQuota, submitter, n, d)
+				}
+			}
+		}
+		return nil
+	})
 }
 
 // indexed waits a moment for the local index to have an entry. It is best

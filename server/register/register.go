@@ -37,6 +37,8 @@ var (
 	ErrTooLarge = errors.New("document too large")
 	// ErrBadRequest: not exactly one document was handed in.
 	ErrBadRequest = errors.New("exactly one document is wanted")
+	// ErrQuota: the caller has registered as much about one artifact as one may.
+	ErrQuota = errors.New("too many attestations about one artifact")
 	// ErrUncommitted: signing, storing or logging failed. Handing the same
 	// document in again is safe: if the log has it after all, that registration
 	// is returned.
@@ -77,6 +79,9 @@ type Config struct {
 	// IndexWait is how long a registration waits for the local index after it
 	// is committed; 1 s if zero.
 	IndexWait time.Duration
+	// PerArtifact is how many attestations about one artifact one caller may
+	// register; 1024 if zero.
+	PerArtifact int
 }
 
 // A Registrar registers. Its methods may be used concurrently.
@@ -90,6 +95,9 @@ func New(c Config) *Registrar {
 	if c.IndexWait == 0 {
 		c.IndexWait = time.Second
 	}
+	if c.PerArtifact == 0 {
+		c.PerArtifact = 1024
+	}
 	return &Registrar{c: c}
 }
 
@@ -101,9 +109,9 @@ func New(c Config) *Registrar {
 // leaves nothing undone.*
 //
 // Errors are those of attest and verifier for a document that cannot be read or
-// believed mathematically, [verifier.ErrNotAllowed] where the caller may not
-// have it signed, and [ErrUncommitted] with its cause where a key, blob store or
-// log failed. After the append there is no error any more.
+// believed mathematically, or is over a limit, [verifier.ErrNotAllowed] where the
+// caller may not have it signed, [ErrQuota], and [ErrUncommitted] with its cause where a
+// key, blob store or log failed. After the append there is no error any more.
 func (r *Registrar) Register(ctx context.Context, s Submission) ([]Registration, error) {
 	control := r.c.Follow.Control()
 	candidates, err := r.read(control.Trust, s)
@@ -129,26 +137,25 @@ type candidate struct {
 	statement *attest.Statement
 }
 
-// read parses the document and checks the caller's right to have it signed.
+// read parses the document and checks the caller's right to have it signed. What is
+// over a limit is refused here, before anything is signed or logged: whatever is in the
+// log has to be read for ever.
 func (r *Registrar) read(trust *verifier.TrustRoot, s Submission) ([]candidate, error) {
 	if err := wellFormed(s); err != nil {
 		return nil, err
 	}
+	cs, err := candidates(trust, s)
+	if err != nil {
+		return nil, err
+	}
+	return cs, verifier.Admissible(cs[0].statement)
+}
+
+func candidates(trust *verifier.TrustRoot, s Submission) ([]candidate, error) {
 	switch {
 	case s.Statement != nil:
-		statement, err := attest.ParseStatement(s.Statement)
-		if err != nil {
-			return nil, err
-		}
-		if err := trust.SpeaksFor(s.Caller, statement); err != nil {
-			return nil, err
-		}
-		if sbom.IsPredicateType(statement.PredicateType) { // what nobody can read must not count as an SBOM by our signature
-			if _, err := sbom.ReadPredicate(statement); err != nil {
-				return nil, err
-			}
-		}
-		return []candidate{{payload: s.Statement, statement: statement}}, nil
+		statement, err := wanted(trust, s)
+		return []candidate{{payload: s.Statement, statement: statement}}, err
 	case s.Bundle != nil:
 		record, payload, err := verifier.ReadBundle(s.Bundle)
 		if err != nil {
@@ -186,6 +193,29 @@ func (r *Registrar) read(trust *verifier.TrustRoot, s Submission) ([]candidate, 
 	return cs, nil
 }
 
+// wanted reads a statement that is to be signed. May this caller have one signed? is
+// asked before it is read.
+func wanted(trust *verifier.TrustRoot, s Submission) (*attest.Statement, error) {
+	if t := attest.PredicateTypeOf(s.Statement); t != "" {
+		if err := trust.SpeaksForType(s.Caller, t); err != nil {
+			return nil, err
+		}
+	}
+	statement, err := attest.ParseStatement(s.Statement)
+	if err != nil {
+		return nil, err
+	}
+	if err := trust.SpeaksFor(s.Caller, statement); err != nil {
+		return nil, err
+	}
+	if sbom.IsPredicateType(statement.PredicateType) { // what nobody can read must not count as an SBOM by our signature
+		if _, err := sbom.ReadPredicate(statement); err != nil {
+			return nil, err
+		}
+	}
+	return statement, nil
+}
+
 func wellFormed(s Submission) error {
 	given := 0
 	for _, d := range [][]byte{s.Statement, s.Envelope, s.Bundle} {
@@ -209,31 +239,48 @@ func (r *Registrar) one(ctx context.Context, control *follow.Control, s Submissi
 		if s.ValidateOnly {
 			return Registration{}, nil
 		}
-		key := r.c.Signer.Key().ID + " " + string(attest.SHA256(c.payload))
-		return r.once(ctx, key, func(ctx context.Context) (Registration, error) {
-			if first, ok, err := r.first(ctx, control, attest.SHA256(c.payload), r.c.Signer.Key().ID, ""); ok || err != nil {
+		own := follow.KeyStatement(attest.SHA256(c.payload), r.c.Signer.Key().ID)
+		return r.once(ctx, own.Value, func(ctx context.Context) (Registration, error) {
+			if first, ok, err := r.first(ctx, own); ok || err != nil {
 				return first, err
 			}
-			envelope, err := sign.Envelope(ctx, r.c.Signer, attest.PayloadTypeInToto, c.payload)
-			if err != nil {
-				return Registration{}, fmt.Errorf("%w: signing the statement: %w", ErrUncommitted, err)
+			if err := r.withinQuota(ctx, s.Caller.String(), c.statement.Subjects); err != nil {
+				return Registration{}, err
 			}
-			key := r.c.Signer.Key()
-			c.record = &attest.Record{PayloadType: envelope.PayloadType, Signature: envelope.Signatures[0], KeyDetails: key.Details, PublicKey: key.SPKI}
-			return r.commit(ctx, control, s, c)
+			if err := r.sign(ctx, &c); err != nil {
+				return Registration{}, err
+			}
+			facts, err := r.verify(control, c)
+			if err != nil {
+				return Registration{}, err
+			}
+			return r.commit(ctx, control, s, c, facts)
 		})
 	}
 	facts, err := r.verify(control, c)
 	if err != nil || s.ValidateOnly {
 		return Registration{Facts: facts}, err
 	}
-	key := facts.KeyID() + facts.Identity() + " " + string(facts.PayloadDigest())
-	return r.once(ctx, key, func(ctx context.Context) (Registration, error) {
-		if first, ok, err := r.first(ctx, control, facts.PayloadDigest(), facts.KeyID(), control.Trust.Believe(facts).Signer); ok || err != nil {
+	return r.once(ctx, follow.SignedStatement(facts).Value, func(ctx context.Context) (Registration, error) {
+		if first, ok, err := r.first(ctx, said(control.Trust, facts)...); ok || err != nil {
 			return first, err
 		}
-		return r.commit(ctx, control, s, c)
+		if err := r.withinQuota(ctx, s.Caller.String(), facts.Subjects()); err != nil {
+			return Registration{}, err
+		}
+		return r.commit(ctx, control, s, c, facts)
 	})
+}
+
+// sign makes the record of a statement that is to be signed.
+func (r *Registrar) sign(ctx context.Context, c *candidate) error {
+	envelope, err := sign.Envelope(ctx, r.c.Signer, attest.PayloadTypeInToto, c.payload)
+	if err != nil {
+		return fmt.Errorf("%w: signing the statement: %w", ErrUncommitted, err)
+	}
+	key := r.c.Signer.Key()
+	c.record = &attest.Record{PayloadType: envelope.PayloadType, Signature: envelope.Signatures[0], KeyDetails: key.Details, PublicKey: key.SPKI}
+	return nil
 }
 
 // verify checks the mathematics of a candidate, and that a control statement
@@ -250,19 +297,19 @@ func (r *Registrar) verify(control *follow.Control, c candidate) (*verifier.Fact
 	return facts, err
 }
 
-// commit verifies, timestamps, stores and logs one signature.
-func (r *Registrar) commit(ctx context.Context, control *follow.Control, s Submission, c candidate) (Registration, error) {
-	rec := c.record
-	facts, err := r.verify(control, c)
-	if err != nil {
-		return Registration{}, err
-	}
+// commit timestamps, stores and logs one signature that has been verified. The row
+// that the index will hold is made before the append: what it would refuse is refused
+// now.
+func (r *Registrar) commit(ctx context.Context, control *follow.Control, s Submission, c candidate, facts *verifier.Facts) (Registration, error) {
 	uncommitted := func(step string, err error) (Registration, error) {
 		return Registration{}, fmt.Errorf("%w: %s: %w", ErrUncommitted, step, err)
 	}
+	rec := c.record
+	var err error
 	if rec.Timestamp, err = r.c.Time.Timestamp(ctx, rec.Signature.Sig); err != nil {
 		return uncommitted("timestamping the signature", err)
 	}
+	facts = control.Trust.Stamp(facts, rec)
 	rec.SubmittedBy, rec.SubmittedAt = s.Caller.String(), r.c.Now().UTC()
 	leaf, err := rec.Leaf(c.payload)
 	if err != nil {
@@ -272,10 +319,14 @@ func (r *Registrar) commit(ctx context.Context, control *follow.Control, s Submi
 	if err != nil {
 		return Registration{}, err
 	}
+	row, err := follow.NewRow(attest.LeafHash(entry), facts, c.statement, rec.SubmittedBy, control.Trust)
+	if err != nil {
+		return Registration{}, err
+	}
 	if err := r.put(ctx, attest.LeafHash(entry), rec, c.payload); err != nil {
 		return uncommitted("storing the record", err)
 	}
-	r.c.Follow.Expect(ctx, entry)
+	r.c.Follow.Expect(row)
 	receipt, err := r.c.Log.Append(ctx, entry) // the commit point
 	if err != nil {
 		return uncommitted("appending to the log", err)

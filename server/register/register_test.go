@@ -45,7 +45,7 @@ func TestRegisterStatement(t *testing.T) {
 	if !r.Indexed || r.AlreadyRegistered {
 		t.Errorf("indexed %v, alreadyRegistered %v; want true, false", r.Indexed, r.AlreadyRegistered)
 	}
-	if r.Facts.KeyID() != h.Signer.Key().ID || len(r.Facts.ProvenBy()) != 0 {
+	if r.Facts.KeyID() != h.Signer.Key().ID || len(r.Facts.ProvenBy()) != 1 {
 		t.Errorf("signed by %s", r.Facts.KeyID())
 	}
 }
@@ -181,7 +181,7 @@ func TestRegisterRefuses(t *testing.T) {
 		"malformed":             {register.Submission{Statement: []byte("{")}, attest.ErrMalformed},
 		"oversized":             {register.Submission{Statement: make([]byte, register.MaxDocument+1)}, register.ErrTooLarge},
 		"no digest":             {register.Submission{Statement: replace(`"sha256"`, `"blake2b"`)}, attest.ErrNoDigest},
-		"null subject":          {register.Submission{Statement: []byte(`{"_type":"https://in-toto.io/Statement/v1","subject":[null],"predicateType":"x","predicate":{}}`)}, attest.ErrMalformed},
+		"null subject":          {register.Submission{Statement: []byte(`{"_type":"https://in-toto.io/Statement/v1","subject":[null],"predicateType":"https://slsa.dev/provenance/v1","predicate":{}}`)}, attest.ErrMalformed},
 		"somebody else":         {register.Submission{Caller: verifier.Caller{Issuer: "token:ci", Subject: "bot"}, Statement: good}, verifier.ErrNotAllowed},
 		"another builder":       {register.Submission{Statement: replace(localBuilder, "https://github.com/acme/app/.github/workflows/b.yml@refs/heads/main")}, verifier.ErrNotAllowed},
 		"builder look-alike":    {register.Submission{Statement: replace(localBuilder, "https://localhost.evil.example/")}, verifier.ErrNotAllowed},
