@@ -189,7 +189,7 @@ func (r *Row) Remark() error {
 		return fmt.Errorf("%w: %s; it counts for nothing", verifier.ErrUnreadable, why)
 	}
 	if err := r.facts.Over(); err != nil {
-		return fmt.Errorf("registered by the rules of another time: %w; it is kept by its hash", err)
+		return fmt.Errorf("registered by the rules of another time, and would be refused today: %w", err)
 	}
 	return nil
 }
