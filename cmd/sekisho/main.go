@@ -59,6 +59,8 @@ type app struct {
 	timeout                                 time.Duration
 	output                                  string
 	color                                   string
+
+	found *service // the service, once it was found
 }
 
 func (a *app) root() *cobra.Command {
