@@ -162,7 +162,7 @@ func (c *Client) compare(v *tlog.Verifier, logs []met) (gone []*tlog.Verifier, e
 		}
 		// Also on this machine: ports change hands, and not only among friends.
 		if c.c.LogOrigin == "" {
-			return nil, refuse(ErrLogKeyChanged, nil, "the log at %s is now %s; it was %s. If whoever runs it says that this is right, pin the new key with --log-key %s; or name its data directory (--data), which vouches for it", c.c.Server, v.Origin(), old.Origin(), v)
+			return nil, refuse(ErrLogKeyChanged, nil, "the log at %s is now %s; it was %s. If whoever runs it says that this is right, name its data directory (--data), which vouches for it, or pin the new key with --log-key %s, or remove %s to forget the old one", c.c.Server, v.Origin(), old.Origin(), v, c.memory.name(old))
 		}
 		gone = append(gone, old)
 	}

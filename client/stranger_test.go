@@ -256,6 +256,11 @@ func TestUnnamedIsAskedWhatIsPublic(t *testing.T) {
 	if all, withToken := r.seen(); len(withToken) != 0 || len(all) != 4 {
 		t.Errorf("asked %v, with a token %v", all, withToken)
 	}
+	dir := t.TempDir()
+	met(t, s.service.ask(t, at(r.addr), state(dir), func(c *client.Config) { c.Unnamed = true }))
+	if files := logs(t, dir); len(files) != 0 {
+		t.Errorf("it was remembered as the one that is right there: %v", files)
+	}
 }
 
 // TestAnotherLogWhereOneWasMet: only somebody trustworthy may say that it is right,

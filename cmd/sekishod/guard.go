@@ -41,12 +41,13 @@ func guard(c *Config, log *slog.Logger) error {
 	if c.TrustRoot != "" {
 		errs = append(errs, guardFile(c.TrustRoot, false, nil))
 	}
-	errs = append(errs, filepath.WalkDir(c.path("keys"), func(path string, d fs.DirEntry, err error) error {
+	keys := c.path("keys") + string(filepath.Separator) // also where it is a link to a safer place
+	errs = append(errs, filepath.WalkDir(keys, func(path string, d fs.DirEntry, err error) error {
 		if err != nil {
 			return err
 		}
 		public := d.IsDir() || d.Name() == "chain.pem" || d.Name() == "trust-root.yaml"
-		return guardFile(path, !public, log)
+		return guardFile(filepath.Clean(path), !public, log)
 	}))
 	return errors.Join(errs...)
 }
