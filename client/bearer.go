@@ -94,7 +94,8 @@ type keptBack struct{}
 const introductions = 3
 
 // call has the log recognised before anything else is asked, and again on every
-// connection before the token goes out on it.
+// connection before the token goes out on it. What was kept back was never sent, so
+// that a registration too may be asked again.
 func (c *Client) call(ctx context.Context, method string, req, resp any, conn *grpc.ClientConn, next grpc.UnaryInvoker, o ...grpc.CallOption) error {
 	ask := func(ctx context.Context) error {
 		return fromWire(next(ctx, method, req, resp, conn, o...), c.c.Server, c.c.Token)

@@ -20,10 +20,10 @@ import (
 //
 // A group of our own may write: that is how a volume is handed to a service.
 func guard(c *Config, log *slog.Logger) error {
-	errs := []error{guardFile(c.Data, false, nil)}
-	if errs[0] != nil {
-		errs[0] = fmt.Errorf("%w; or name a directory below it, which is made for us alone: --data %s", errs[0], c.path("sekisho"))
+	if err := guardFile(c.Data, false, nil); err != nil { // then the rest says nothing new
+		return fmt.Errorf("%w; or name a directory below it, which is made for us alone: --data %s", err, c.path("sekisho"))
 	}
+	var errs []error
 	secrets := []string{c.path("admin.token"), c.TLS.Key}
 	for _, t := range c.Tokens {
 		secrets = append(secrets, t.File)
@@ -43,6 +43,9 @@ func guard(c *Config, log *slog.Logger) error {
 	}
 	keys := c.path("keys") + string(filepath.Separator) // also where it is a link to a safer place
 	errs = append(errs, filepath.WalkDir(keys, func(path string, d fs.DirEntry, err error) error {
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
 		if err != nil {
 			return err
 		}

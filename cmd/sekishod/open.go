@@ -93,11 +93,14 @@ func open(ctx context.Context, c *Config, logger *slog.Logger, now func() time.T
 // runs, so that it is held to the end, and an endpoint file that was there before is
 // nobody's.
 func (h *house) lock() error {
-	if err := os.MkdirAll(h.config.path("keys"), 0o700); err != nil {
+	if err := os.MkdirAll(h.config.Data, 0o700); err != nil {
 		return fmt.Errorf("making the data directory: %w", err)
 	}
 	if err := guard(h.config, h.logger); err != nil {
 		return err
+	}
+	if err := os.MkdirAll(h.config.path("keys"), 0o700); err != nil {
+		return fmt.Errorf("making the data directory: %w", err)
 	}
 	f, err := os.OpenFile(h.config.path("lock"), os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
