@@ -73,8 +73,13 @@ func (c *Client) grow(was, cp attest.Checkpoint) bool {
 
 // keep writes down a checkpoint that was proven to be consistent with another. If
 // neither is what is written there, because another process has seen more, it is
-// held against that one too, and nothing is overwritten before.
+// held against that one too, and nothing is overwritten before. Of a service that
+// nobody named nothing is written: it must not be the one that was met first when
+// another is named there.
 func (c *Client) keep(ctx context.Context, v *tlog.Verifier, proven, cp attest.Checkpoint) error {
+	if c.c.Unnamed {
+		return nil
+	}
 	for {
 		there, done, err := c.memory.remember(v, c.c.Server, proven, cp)
 		switch {

@@ -1,7 +1,6 @@
 package client
 
 import (
-	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -27,7 +26,12 @@ const maxMessage = 64 << 20
 type Config struct {
 	// Server is the gRPC address, "host:port".
 	Server string
-	// Token is sent as a bearer token with every call; empty for none.
+	// Unnamed says that nobody has named the server: it is asked where one is by
+	// default. Whoever listens there is shown nothing and believed in nothing that
+	// a caller's credential would guard: only public methods are called.
+	Unnamed bool
+	// Token is sent as a bearer token with every call that needs one, once the
+	// service has shown the right log on that connection; empty for none.
 	Token string
 	// TLS is used if it is not nil. Without it loopback addresses are asked in
 	// plain text and all others with the system's roots.
@@ -42,8 +46,9 @@ type Config struct {
 	// server shows at first is believed, and only that one afterwards.
 	LogKey string
 	// LogOrigin is the log's origin where somebody trustworthy, such as the
-	// service's own endpoint file, has told it. Origins made by default are unique
-	// for each key.
+	// service's own endpoint file, has told it: another log is refused, and this one
+	// may stand where another was met before. Origins made by default are unique for
+	// each key.
 	LogOrigin string
 
 	// Now is the clock by which answers expire. Required.
@@ -67,7 +72,7 @@ type Client struct {
 	memory  memory
 	forgets sync.Once
 
-	meeting  sync.Mutex // held while the log is being met
+	meeting  sync.Mutex // held while the log is being met, or shown again
 	mu       sync.Mutex
 	verifier *tlog.Verifier    // of the log's checkpoints; nil until the log was met
 	largest  attest.Checkpoint // the largest that was verified
@@ -90,7 +95,8 @@ func New(c Config) (*Client, error) {
 			return nil, err
 		}
 	}
-	opts, err := c.dialOptions()
+	client := &Client{c: c, memory: memory{dir: c.State}}
+	opts, err := client.dialOptions()
 	if err != nil {
 		return nil, err
 	}
@@ -98,59 +104,40 @@ func New(c Config) (*Client, error) {
 	if err != nil {
 		return nil, fmt.Errorf("server %.200q: %w", c.Server, err)
 	}
-	return &Client{
-		c:       c,
-		conn:    conn,
-		attests: sekishov1.NewAttestationServiceClient(conn),
-		admits:  sekishov1.NewAdmissionServiceClient(conn),
-		logs:    sekishov1.NewLogServiceClient(conn),
-		trust:   sekishov1.NewTrustServiceClient(conn),
-		sboms:   sekishov1.NewSbomServiceClient(conn),
-		memory:  memory{dir: c.State},
-	}, nil
+	client.conn = conn
+	client.attests = sekishov1.NewAttestationServiceClient(conn)
+	client.admits = sekishov1.NewAdmissionServiceClient(conn)
+	client.logs = sekishov1.NewLogServiceClient(conn)
+	client.trust = sekishov1.NewTrustServiceClient(conn)
+	client.sboms = sekishov1.NewSbomServiceClient(conn)
+	return client, nil
 }
 
 // Close closes the connection.
 func (c *Client) Close() error { return c.conn.Close() }
 
-func (c *Config) dialOptions() ([]grpc.DialOption, error) {
+func (c *Client) dialOptions() ([]grpc.DialOption, error) {
 	transport, secure := insecure.NewCredentials(), false
-	if c.TLS != nil || !c.Plaintext && !Loopback(c.Server) {
-		transport, secure = credentials.NewTLS(c.TLS), true
+	if c.c.TLS != nil || !c.c.Plaintext && !Loopback(c.c.Server) {
+		transport, secure = credentials.NewTLS(c.c.TLS), true
 	}
-	if c.TLS != nil && c.Plaintext {
+	if c.c.TLS != nil && c.c.Plaintext {
 		return nil, fmt.Errorf("%w: TLS and plain text were both asked for", ErrInsecure)
 	}
 	opts := []grpc.DialOption{
-		grpc.WithTransportCredentials(transport),
+		grpc.WithTransportCredentials(lines{transport}),
 		grpc.WithDefaultServiceConfig(retries),
 		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(maxMessage), grpc.MaxCallSendMsgSize(maxMessage)),
-		grpc.WithUnaryInterceptor(func(ctx context.Context, method string, req, resp any, conn *grpc.ClientConn, next grpc.UnaryInvoker, o ...grpc.CallOption) error {
-			return fromWire(next(ctx, method, req, resp, conn, o...), c.Server, c.Token)
-		}),
+		grpc.WithUnaryInterceptor(c.call),
 	}
-	if c.Token != "" {
-		if strings.ContainsFunc(c.Token, func(r rune) bool { return r <= ' ' || r > '~' }) {
+	if c.c.Token != "" {
+		if strings.ContainsFunc(c.c.Token, func(r rune) bool { return r <= ' ' || r > '~' }) {
 			return nil, errors.New("the token has spaces or characters that no token has; it is not shown here")
 		}
-		opts = append(opts, grpc.WithPerRPCCredentials(bearer{c.Token, secure}))
+		opts = append(opts, grpc.WithPerRPCCredentials(bearer{c.c.Token, secure}))
 	}
-	return append(opts, c.DialOptions...), nil
+	return append(opts, c.c.DialOptions...), nil
 }
-
-// bearer sends the token.
-type bearer struct {
-	token  string
-	secure bool
-}
-
-func (b bearer) GetRequestMetadata(context.Context, ...string) (map[string]string, error) {
-	return map[string]string{"authorization": "Bearer " + b.token}, nil
-}
-
-// RequireTransportSecurity lets grpc refuse to send the token in plain text,
-// wherever that was not decided above.
-func (b bearer) RequireTransportSecurity() bool { return b.secure }
 
 // Loopback reports whether an address, "host:port", is of this machine, so that
 // nobody can stand between.

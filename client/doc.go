@@ -14,6 +14,9 @@
 //     least as long as the longest seen, not expired, and does not contradict
 //     itself. What is not ALLOW is DENY.
 //
+// Its token it shows to nobody before: on every connection the log is recognised
+// first, and what is public is asked without.
+//
 // What does not pass is a [Refusal], never an answer. What the service refused is
 // an [Error]. Both work with errors.Is and the constants of type [Reason].
 //

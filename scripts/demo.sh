@@ -45,6 +45,7 @@ for _ in $(seq 200); do
 	sleep 0.05
 done
 cat out.txt
+export SEKISHO_DATA=$work/sekisho-data # else each command says which service it found
 
 cp "$real/MODULE.bazel" "$real/MODULE.bazel.intoto.jsonl" .
 say "A build hands in its provenance: the real one of a Bazel module, signed on GitHub."

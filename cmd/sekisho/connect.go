@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -21,16 +20,6 @@ import (
 
 // defaultServer is where sekishod listens unless it was told otherwise.
 const defaultServer = "127.0.0.1:7443"
-
-// An endpoint is DATA/endpoint.json: what a service on this machine says about
-// itself.
-type endpoint struct {
-	GRPC      string `json:"grpc"`
-	HTTP      string `json:"http"`
-	TLS       bool   `json:"tls"` // both ports speak TLS
-	TokenFile string `json:"tokenFile"`
-	LogOrigin string `json:"logOrigin"`
-}
 
 // call makes a command's work one that has a client and a deadline.
 func (a *app) call(work func(ctx context.Context, c *client.Client, args []string) error) func(*cobra.Command, []string) error {
@@ -50,25 +39,26 @@ func (a *app) call(work func(ctx context.Context, c *client.Client, args []strin
 }
 
 func (a *app) connect() (*client.Client, error) {
-	server, local, err := a.find()
+	s, err := a.find()
 	if err != nil {
 		return nil, err
 	}
-	token, err := a.token(local)
+	token, err := a.token(s)
 	if err != nil {
 		return nil, err
 	}
 	config := client.Config{
-		Server:    server,
+		Server:    s.addr,
+		Unnamed:   s.named == "" && s.local.GRPC == "",
 		Token:     token,
 		Plaintext: a.plaintext,
 		State:     a.stateDir(),
 		LogKey:    a.logKey,
-		LogOrigin: local.LogOrigin,
+		LogOrigin: s.local.LogOrigin,
 		Now:       a.now,
 		Warn:      a.warn,
 	}
-	if local.TLS || a.caFile != "" {
+	if s.local.TLS || a.caFile != "" {
 		if config.TLS, err = a.authorities(); err != nil {
 			return nil, err
 		}
@@ -80,74 +70,124 @@ func (a *app) connect() (*client.Client, error) {
 	return c, err
 }
 
-// find returns the server's address, and what the service on this machine says
-// about itself if that is the one: its token is for nobody else.
-func (a *app) find() (string, endpoint, error) {
-	named := a.server
-	if named == "" {
-		named = a.getenv("SEKISHO_SERVER")
-	}
-	local, err := a.local()
-	switch {
-	case named != "" && (err != nil || named != local.GRPC):
-		return named, endpoint{}, nil // whatever is, or is not, in the data directory
-	case err != nil:
-		return "", endpoint{}, err
-	case local.GRPC == "":
-		return defaultServer, endpoint{}, nil
-	}
-	return local.GRPC, local, nil
+// A service is where to ask.
+type service struct {
+	addr  string
+	named string   // what named it; "" where nobody did
+	local endpoint // what it says about itself, if that is to be believed
 }
 
-// local reads endpoint.json. One that was asked for must be there.
-func (a *app) local() (endpoint, error) {
-	dir := a.dataDir()
-	asked := a.data != "" || a.getenv("SEKISHO_DATA") != ""
-	raw, err := os.ReadFile(filepath.Join(dir, "endpoint.json"))
-	if errors.Is(err, fs.ErrNotExist) && !asked {
-		return endpoint{}, nil
+// find finds the service, once. One that nobody named is told of on stderr: whoever
+// made the working directory may have meant another than whoever works in it.
+func (a *app) find() (service, error) {
+	if a.found != nil {
+		return *a.found, nil
 	}
-	if errors.Is(err, fs.ErrNotExist) {
-		return endpoint{}, fmt.Errorf("no service is running from %s (it has no endpoint.json); start one with: sekishod --data %s", dir, dir)
-	}
+	s, err := a.seek()
 	if err != nil {
-		return endpoint{}, err
+		return service{}, err
 	}
-	var e endpoint
-	if err := json.Unmarshal(raw, &e); err != nil {
-		return endpoint{}, fmt.Errorf("reading %s: %w", filepath.Join(dir, "endpoint.json"), err)
+	if s.named == "" {
+		from := "the default address"
+		if s.local.GRPC != "" {
+			from = a.endpointFile()
+		}
+		a.note("using the service at %s (%s)", s.addr, from)
 	}
-	return e, nil
+	a.found = &s
+	return s, nil
+}
+
+func (a *app) seek() (service, error) {
+	server, by := a.setting(a.server, "--server", "SEKISHO_SERVER")
+	data, dataBy := a.setting(a.data, "--data", "SEKISHO_DATA")
+	local, err := openEndpoint(a.dataDir())
+	missing := errors.Is(err, fs.ErrNotExist)
+	if err == nil && data == "" && !client.Loopback(local.GRPC) {
+		// It is not this machine's, so that nothing here shows whose it is.
+		err = fmt.Errorf("it leads to %.200q, which is not this machine; if that is meant, name it with --server", local.GRPC)
+	}
+	switch {
+	case server != "":
+		if err != nil || local.GRPC != server {
+			local = endpoint{} // whatever is, or is not, in the data directory
+		}
+		if own, _ := a.ownToken(); err != nil && !missing && own == "" {
+			a.note("passed over %s: %v", a.endpointFile(), err)
+		}
+		return service{server, by, local}, nil
+	case data != "" && missing:
+		return service{}, fmt.Errorf("no service is running from %s (it has no endpoint.json); start one with: sekishod --data %[1]s", data)
+	case data != "" && errors.Is(err, errNotServed):
+		return service{}, fmt.Errorf("%s: %w; start one with: sekishod --data %s", a.endpointFile(), err, data)
+	case data != "" && err != nil:
+		return service{}, fmt.Errorf("%s is not believed: %w; mend that, or name the service with --server, and its token with --token-file", a.endpointFile(), err)
+	case data != "":
+		return service{local.GRPC, dataBy, local}, nil
+	case err == nil:
+		return service{local.GRPC, "", local}, nil
+	case !missing:
+		a.note("passed over %s: %v", a.endpointFile(), err)
+	}
+	return service{addr: defaultServer}, nil
+}
+
+// setting is a flag's value, or else an environment variable's, and which of them it is.
+func (a *app) setting(flag, flagName, env string) (value, name string) {
+	if flag != "" {
+		return flag, flagName
+	}
+	if v := a.getenv(env); v != "" {
+		return v, env
+	}
+	return "", ""
 }
 
 func (a *app) dataDir() string {
-	for _, dir := range []string{a.data, a.getenv("SEKISHO_DATA")} {
-		if dir != "" {
-			return dir
-		}
+	if dir, _ := a.setting(a.data, "--data", "SEKISHO_DATA"); dir != "" {
+		return dir
 	}
 	return "sekisho-data"
 }
 
-func (a *app) token(local endpoint) (string, error) {
-	path := a.tokenFile
-	if path == "" {
-		path = a.getenv("SEKISHO_TOKEN_FILE")
+// endpointFile is the file of the data directory, as it stands in a sentence.
+func (a *app) endpointFile() string {
+	path := filepath.Join(a.dataDir(), "endpoint.json")
+	if !filepath.IsAbs(path) {
+		path = "." + string(filepath.Separator) + path
 	}
-	if path == "" {
-		if token := a.getenv("SEKISHO_TOKEN"); token != "" {
-			return token, nil
-		}
-		path = local.TokenFile
-	}
-	if path == "" {
+	return path
+}
+
+// token is the caller's own, or else that of the service's data directory. The
+// caller's own is for a service that they named: whatever else is found in the
+// working directory, or has a port on this machine, may be anybody's. It is not
+// replaced then, because another token may do what this one must not.
+func (a *app) token(s service) (string, error) {
+	own, read := a.ownToken()
+	switch {
+	case own == "":
+		return s.local.token, nil
+	case s.named == "":
+		a.note("the token of %s is not sent there, because nobody has named that service: add --server %s", own, s.addr)
 		return "", nil
 	}
-	raw, err := os.ReadFile(path)
-	if err != nil {
-		return "", fmt.Errorf("reading the token: %w", err)
+	return read()
+}
+
+// ownToken says which setting holds the caller's own token, "" for none, and reads it.
+func (a *app) ownToken() (setting string, read func() (string, error)) {
+	if path, by := a.setting(a.tokenFile, "--token-file", "SEKISHO_TOKEN_FILE"); path != "" {
+		return by, func() (string, error) {
+			raw, err := os.ReadFile(path)
+			if err != nil {
+				return "", fmt.Errorf("reading the token: %w", err)
+			}
+			return strings.TrimSpace(string(raw)), nil
+		}
 	}
-	return strings.TrimSpace(string(raw)), nil
+	token, by := a.setting("", "", "SEKISHO_TOKEN")
+	return by, func() (string, error) { return token, nil }
 }
 
 // stateDir is where the logs that were met are remembered.
@@ -186,10 +226,11 @@ func (a *app) authorities() (*tls.Config, error) {
 // httpPort is the base URL of the port where the log's tiles are.
 func (a *app) httpPort(flag string) (string, error) {
 	if flag == "" {
-		_, local, err := a.find()
+		s, err := a.find()
 		if err != nil {
 			return "", err
 		}
+		local := s.local
 		if local.HTTP == "" {
 			return "", errors.New("where the log's tiles are is not known: give --log-url http://HOST:PORT, the service's HTTP port")
 		}

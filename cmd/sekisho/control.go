@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"path/filepath"
 	"strings"
 	"time"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/sekisho-dev/sekisho/attest"
 	"github.com/sekisho-dev/sekisho/client"
+	"github.com/sekisho-dev/sekisho/internal/owned"
 	sekishov1 "github.com/sekisho-dev/sekisho/proto/sekisho/v1"
 	"github.com/sekisho-dev/sekisho/sign"
 	"github.com/sekisho-dev/sekisho/sign/keyfile"
@@ -159,6 +161,9 @@ func (a *app) rootKey(ctx context.Context, name string) (sign.Signer, error) {
 	s, err := keyfile.Open(name)
 	if err != nil {
 		return nil, fmt.Errorf("opening the root key (--root-key): %w", err)
+	}
+	if about, err := os.Stat(name); err == nil && owned.Readable(about, owned.Group()) {
+		a.warn(fmt.Sprintf("others on this machine may read the root key %s; run chmod 600", name))
 	}
 	return s, nil
 }

@@ -59,6 +59,8 @@ type app struct {
 	timeout                                 time.Duration
 	output                                  string
 	color                                   string
+
+	found *service // the service, once it was found
 }
 
 func (a *app) root() *cobra.Command {
@@ -86,7 +88,7 @@ not verify); 2 no answer (usage, network, authentication, internal).`,
 	f := root.PersistentFlags()
 	f.StringVar(&a.server, "server", "", "gRPC address, `HOST:PORT` (env SEKISHO_SERVER; default: from endpoint.json, or 127.0.0.1:7443)")
 	f.StringVar(&a.data, "data", "", "data `DIR` of a service on this machine (env SEKISHO_DATA; default ./sekisho-data)")
-	f.StringVar(&a.tokenFile, "token-file", "", "`FILE` with the bearer token (env SEKISHO_TOKEN_FILE, or SEKISHO_TOKEN for the token itself)")
+	f.StringVar(&a.tokenFile, "token-file", "", "`FILE` with the bearer token, for a service that was named (env SEKISHO_TOKEN_FILE, or SEKISHO_TOKEN for the token itself)")
 	f.StringVar(&a.caFile, "ca-file", "", "`FILE`, PEM, of who issued the service's certificate (default: the system's roots)")
 	f.StringVar(&a.logKey, "log-key", "", "pin the log's `KEY`, the verifierKey of 'sekisho log checkpoint -o json' (default: the first one met)")
 	f.BoolVar(&a.plaintext, "plaintext", false, "speak plain text to a server that is not on this machine; the token is sent in the clear")

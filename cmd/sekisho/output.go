@@ -92,6 +92,11 @@ func (a *app) write(raw []byte) error {
 	return err
 }
 
+// note says what the caller should know of how an answer came about.
+func (a *app) note(format string, args ...any) {
+	fmt.Fprintln(a.err, "sekisho:", plain(fmt.Sprintf(format, args...)))
+}
+
 func (a *app) warn(text string) { fmt.Fprintln(a.err, a.paint(a.err, yellow, "warning:"), text) }
 
 // The colors, as SGR parameters.

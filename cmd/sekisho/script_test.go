@@ -54,10 +54,16 @@ func scripts(t *testing.T, dir string) testscript.Params {
 			e.Setenv("TESTDATA", filepath.Join(repository, "testdata"))
 			return nil
 		},
+		Condition: func(name string) (bool, error) { return name == "root" && os.Getuid() == 0, nil },
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exits":        exits,
 			"ready":        ready,
 			"deafport":     deafPort,
+			"stranger":     stranger,
+			"hold":         hold,
+			"fill":         fill,
+			"where":        where,
+			"hangup":       hangup,
 			"certificate":  certificate,
 			"verifybundle": verifyBundle,
 			"vault":        func(ts *testscript.TestScript, _ bool, _ []string) { startVault(t, ts) },

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -31,6 +32,9 @@ type Config struct {
 	HTTPAddr string `yaml:"httpAddr"`
 	// TLS serves both ports with a certificate; plain text without.
 	TLS TLSConfig `yaml:"tls"`
+	// Plaintext allows plain text on addresses that are not loopback: for whoever has
+	// something else protect the way, such as a mesh. Refused without it.
+	Plaintext bool `yaml:"plaintext"`
 	// Statements is the key that signs what callers hand in:
 	// a PKCS#8 PEM file, or hashivault://NAME. By default a key is made at
 	// DATA/keys/statements.pem.
@@ -144,11 +148,13 @@ func parse(args []string, getenv func(string) string) (o options, err error) {
 	fs := flag.NewFlagSet("sekishod", flag.ContinueOnError)
 	fs.SetOutput(io.Discard) // main says what is wrong, once
 	var flags Config
+	plaintext := getenv("SEKISHOD_PLAINTEXT")
 	file := fs.String("config", getenv("SEKISHOD_CONFIG"), "")
 	fs.StringVar(&flags.Data, "data", getenv("SEKISHOD_DATA"), "")
 	if o.command == "serve" {
 		fs.StringVar(&flags.GRPCAddr, "grpc-addr", getenv("SEKISHOD_GRPC_ADDR"), "")
 		fs.StringVar(&flags.HTTPAddr, "http-addr", getenv("SEKISHOD_HTTP_ADDR"), "")
+		fs.BoolFunc("plaintext", "", func(v string) error { plaintext = v; return nil })
 	} else {
 		format := fs.String("o", "text", "")
 		defer func() { o.json = *format == "json" }()
@@ -180,6 +186,17 @@ func parse(args []string, getenv func(string) string) (o options, err error) {
 	c.GRPCAddr = first(flags.GRPCAddr, c.GRPCAddr, defaultGRPCAddr)
 	c.HTTPAddr = first(flags.HTTPAddr, c.HTTPAddr, defaultHTTPAddr)
 	if err := errors.Join(checkAddr("--grpc-addr", c.GRPCAddr), checkAddr("--http-addr", c.HTTPAddr)); err != nil {
+		return o, usageError{err}
+	}
+	if o.command != "serve" {
+		return o, nil
+	}
+	if plaintext != "" {
+		if c.Plaintext, err = strconv.ParseBool(plaintext); err != nil {
+			return o, usageError{fmt.Errorf("--plaintext (SEKISHOD_PLAINTEXT) %q: want true or false", plaintext)}
+		}
+	}
+	if err := errors.Join(c.guardPort("--grpc-addr", c.GRPCAddr), c.guardPort("--http-addr", c.HTTPAddr)); err != nil {
 		return o, usageError{err}
 	}
 	return o, nil
@@ -289,6 +306,8 @@ Flags (each also in the environment, as shown):
   --data DIR            data directory (./sekisho-data)     SEKISHOD_DATA
   --grpc-addr ADDR      gRPC (127.0.0.1:7443)               SEKISHOD_GRPC_ADDR
   --http-addr ADDR      JSON and tiles (127.0.0.1:7080)     SEKISHOD_HTTP_ADDR
+  --plaintext           allow plain text on an address      SEKISHOD_PLAINTEXT
+                        that is not loopback
   -o text|json          output of fsck and reindex
   --version             print the version
 

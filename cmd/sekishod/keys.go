@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"log/slog"
 	"os"
 	"strings"
 
@@ -77,7 +76,7 @@ const (
 
 // openTokens makes the development admin's token at the first start, and reads
 // the tokens that the configuration names.
-func openTokens(c *Config, log *slog.Logger) (*identity.Tokens, error) {
+func openTokens(c *Config) (*identity.Tokens, error) {
 	path := c.path("admin.token")
 	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
 		if err := durable.WriteFile(path, []byte(rand.Text()+"\n"), 0o600); err != nil {
@@ -86,9 +85,9 @@ func openTokens(c *Config, log *slog.Logger) (*identity.Tokens, error) {
 	}
 	tokens := identity.NewTokens()
 	add := func(path string, caller identity.Caller) error {
-		raw, err := readToken(path, log)
+		raw, err := os.ReadFile(path)
 		if err != nil {
-			return fmt.Errorf("token of %s/%s: %w", caller.Issuer, caller.Subject, err)
+			return fmt.Errorf("token of %s/%s: %w; put 16 characters or more there that nobody guesses: openssl rand -hex 32 > FILE", caller.Issuer, caller.Subject, err)
 		}
 		return tokens.Add(string(raw), caller)
 	}
@@ -103,23 +102,4 @@ func openTokens(c *Config, log *slog.Logger) (*identity.Tokens, error) {
 		errs = append(errs, add(t.File, caller))
 	}
 	return tokens, errors.Join(errs...)
-}
-
-// readToken reads a token. Whoever may write its file is that caller, so that must not
-// be everybody; whoever may read it is too, but secrets that an orchestrator mounts
-// often are readable, so that is only said.
-func readToken(path string, log *slog.Logger) ([]byte, error) {
-	about, err := os.Stat(path)
-	if err != nil {
-		return nil, fmt.Errorf("%w; put 16 characters or more there that nobody guesses: openssl rand -hex 32 > FILE", err)
-	}
-	switch mode := about.Mode(); {
-	case !mode.IsRegular():
-		return nil, fmt.Errorf("%s is no file", path)
-	case mode.Perm()&0o002 != 0:
-		return nil, fmt.Errorf("%s may be written by everybody (mode %o); run chmod 600", path, mode.Perm())
-	case mode.Perm()&0o004 != 0:
-		log.Warn("a token may be read by everybody on this machine; run chmod 600", "file", path, "mode", fmt.Sprintf("%o", mode.Perm()))
-	}
-	return os.ReadFile(path)
 }

@@ -89,8 +89,16 @@ func open(ctx context.Context, c *Config, logger *slog.Logger, now func() time.T
 }
 
 // lock makes the data directory and takes its lock: two services on one
-// directory would each write half of a log.
+// directory would each write half of a log. Clients know by the lock that a service
+// runs, so that it is held to the end, and an endpoint file that was there before is
+// nobody's.
 func (h *house) lock() error {
+	if err := os.MkdirAll(h.config.Data, 0o700); err != nil {
+		return fmt.Errorf("making the data directory: %w", err)
+	}
+	if err := guard(h.config, h.logger); err != nil {
+		return err
+	}
 	if err := os.MkdirAll(h.config.path("keys"), 0o700); err != nil {
 		return fmt.Errorf("making the data directory: %w", err)
 	}
@@ -98,11 +106,32 @@ func (h *house) lock() error {
 	if err != nil {
 		return err
 	}
-	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
-		return errors.Join(fmt.Errorf("%s is in use by another sekishod%s; stop it, or name another --data (%w)", h.config.Data, h.config.holder(), store.ErrLocked), f.Close())
-	}
 	h.closers = append(h.closers, f.Close)
+	if err := flock(f); errors.Is(err, unix.EWOULDBLOCK) {
+		return fmt.Errorf("%s is in use by another sekishod%s; stop it, or name another --data (%w)", h.config.Data, h.config.holder(), store.ErrLocked)
+	} else if err != nil {
+		return fmt.Errorf("locking %s: %w", f.Name(), err)
+	}
+	if err := f.Chmod(0o600); err != nil { // what others may open they may lock
+		return err
+	}
+	if err := os.Remove(h.config.path("endpoint.json")); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
 	return nil
+}
+
+// flock takes a lock. A client that looks whether it is held holds it for a moment
+// itself, so that one refusal says nothing.
+func flock(f *os.File) (err error) {
+	const tries, pause = 10, 20 * time.Millisecond
+	for range tries {
+		if err = unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err == nil {
+			return nil
+		}
+		time.Sleep(pause)
+	}
+	return err
 }
 
 // holder names the process that serves from the data directory, where it says so.

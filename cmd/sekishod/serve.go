@@ -10,13 +10,17 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"os/signal"
 	"path/filepath"
+	"strconv"
+	"syscall"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/sekisho-dev/sekisho/client"
 	"github.com/sekisho-dev/sekisho/internal/durable"
 	"github.com/sekisho-dev/sekisho/server"
 	"github.com/sekisho-dev/sekisho/server/decide"
@@ -30,12 +34,13 @@ const decideWait = 2 * time.Second
 // serve opens the house, serves, and closes it again.
 func serve(ctx context.Context, c *Config, log *slog.Logger, now func() time.Time, getenv func(string) string, stdout io.Writer) (err error) {
 	memory(getenv)
+	defer outlive(log)()
 	h, err := open(ctx, c, log, now, getenv)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, h.Close()) }()
-	tokens, err := openTokens(c, log)
+	tokens, err := openTokens(c)
 	if err != nil {
 		return err
 	}
@@ -107,10 +112,18 @@ func (h *house) listen(ctx context.Context, s *server.Server, stdout io.Writer) 
 		return fmt.Errorf("listening for HTTP: %w; name another address with --http-addr (port 0 takes a free one)", err)
 	}
 	defer httpListener.Close() //nolint:errcheck // likewise
+	for name, l := range map[string]net.Listener{"--grpc-addr": grpcListener, "--http-addr": httpListener} {
+		if err := h.config.guardPort(name, l.Addr().String()); err != nil { // whatever "localhost" means here
+			return err
+		}
+		if h.config.TLS.Cert == "" && !client.Loopback(l.Addr().String()) {
+			h.logger.Warn("tokens and answers travel in plain text, as was asked for", "address", l.Addr())
+		}
+	}
 	if err := h.announce(grpcListener.Addr(), httpListener.Addr(), stdout); err != nil {
 		return err
 	}
-	defer os.Remove(h.config.path("endpoint.json")) //nolint:errcheck // a stale one is harmless
+	defer os.Remove(h.config.path("endpoint.json")) //nolint:errcheck // nobody believes one whose lock is not held
 	return s.Serve(ctx, grpcListener, httpListener)
 }
 
@@ -124,6 +137,29 @@ type endpoint struct {
 	LogOrigin string `json:"logOrigin"`
 }
 
+// dialable is where clients on this machine reach a listener: one that listens on
+// every address has none of its own.
+func dialable(addr net.Addr) string {
+	if tcp, ok := addr.(*net.TCPAddr); ok && tcp.IP.IsUnspecified() {
+		return net.JoinHostPort("127.0.0.1", strconv.Itoa(tcp.Port))
+	}
+	return addr.String()
+}
+
+// outlive has the service live on when its terminal goes away, or somebody hopes that
+// it reads its files again: ended that way it would not say goodbye. It returns what
+// undoes it.
+func outlive(log *slog.Logger) func() {
+	hangups := make(chan os.Signal, 1)
+	signal.Notify(hangups, syscall.SIGHUP)
+	go func() {
+		for range hangups {
+			log.Warn("SIGHUP changes nothing: certificates, keys and tokens are read at the start; restart the service to have them read again")
+		}
+	}()
+	return func() { signal.Stop(hangups); close(hangups) }
+}
+
 // announce writes endpoint.json and says in five lines what is served.
 func (h *house) announce(grpcAddr, httpAddr net.Addr, stdout io.Writer) error {
 	token, err := filepath.Abs(h.config.path("admin.token"))
@@ -131,7 +167,7 @@ func (h *house) announce(grpcAddr, httpAddr net.Addr, stdout io.Writer) error {
 		return err
 	}
 	raw, err := json.MarshalIndent(endpoint{
-		GRPC: grpcAddr.String(), HTTP: httpAddr.String(), PID: os.Getpid(), TLS: h.config.TLS.Cert != "", TokenFile: token, LogOrigin: h.logKey.Origin(),
+		GRPC: dialable(grpcAddr), HTTP: dialable(httpAddr), PID: os.Getpid(), TLS: h.config.TLS.Cert != "", TokenFile: token, LogOrigin: h.logKey.Origin(),
 	}, "", "  ")
 	if err != nil {
 		return err

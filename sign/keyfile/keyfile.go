@@ -1,4 +1,4 @@
-// Package keyfile signs with a private key in a file: PKCS #8 in PEM, readable
+// Package keyfile signs with a private key in a file: PKCS #8 in PEM, made readable
 // by its owner only. It is for development, for roots that are kept offline, and
 // for whoever has nothing better.
 package keyfile
@@ -22,6 +22,7 @@ import (
 
 	"github.com/sekisho-dev/sekisho/attest"
 	"github.com/sekisho-dev/sekisho/internal/durable"
+	"github.com/sekisho-dev/sekisho/internal/owned"
 	"github.com/sekisho-dev/sekisho/sign"
 )
 
@@ -34,7 +35,8 @@ type Signer struct {
 	private crypto.Signer
 }
 
-// Open reads a key file. It refuses one that others than its owner may read.
+// Open reads a key file. It refuses one that others may write ([owned.Check]); that
+// others may read it is for the caller to say.
 // The error wraps [sign.ErrKey], and [fs.ErrNotExist] where there is no file; it
 // never holds a part of the key.
 func Open(path string) (*Signer, error) {
@@ -50,10 +52,11 @@ func Open(path string) (*Signer, error) {
 	switch {
 	case !st.Mode().IsRegular():
 		return nil, fmt.Errorf("%w: %s is not a file", sign.ErrKey, path)
-	case st.Mode().Perm()&0o077 != 0:
-		return nil, fmt.Errorf("%w: %s may be read by others (mode %o); run chmod 600", sign.ErrKey, path, st.Mode().Perm())
 	case st.Size() > maxFile:
 		return nil, fmt.Errorf("%w: %s has %d bytes, too many for a key", sign.ErrKey, path, st.Size())
+	}
+	if err := owned.Check(path, st, owned.Group()); err != nil {
+		return nil, fmt.Errorf("%w: %w", sign.ErrKey, err)
 	}
 	raw, err := io.ReadAll(io.LimitReader(f, maxFile))
 	if err != nil {

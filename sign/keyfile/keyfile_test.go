@@ -130,8 +130,9 @@ func TestRefused(t *testing.T) {
 		{"good", good, 0o600, nil, ""},
 		{"read only", good, 0o400, nil, ""},
 		{"trailing newlines", append(bytes.Clone(good), "\n\n"...), 0o600, nil, ""},
-		{"group", good, 0o640, sign.ErrKey, "chmod 600"},
-		{"world", good, 0o604, sign.ErrKey, "chmod 600"},
+		{"mounted for a group", good, 0o640, nil, ""},
+		{"mounted for everybody", good, 0o644, nil, ""},
+		{"written by everybody", good, 0o602, sign.ErrKey, "chmod go-w"},
 		{"empty", nil, 0o600, sign.ErrKey, "no PEM block"},
 		{"not PEM", []byte("secret"), 0o600, sign.ErrKey, "no PEM block"},
 		{"SEC 1", block("EC PRIVATE KEY", sec1), 0o600, sign.ErrKey, "openssl pkcs8"},
@@ -146,6 +147,9 @@ func TestRefused(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "key.pem")
 			if err := os.WriteFile(path, tt.raw, tt.mode); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.Chmod(path, tt.mode); err != nil { // whatever the umask is
 				t.Fatal(err)
 			}
 			_, err := keyfile.Open(path)
