@@ -87,7 +87,7 @@ func (v *Verifier) open(signed []byte) (attest.Checkpoint, error) {
 	if err := canonicalSignatures(n); err != nil {
 		return attest.Checkpoint{}, err
 	}
-	cp, err := parseCheckpoint(n.Text)
+	cp, err := ParseCheckpoint(n.Text)
 	if err != nil {
 		return attest.Checkpoint{}, err
 	}
@@ -130,8 +130,10 @@ func canonicalSignatures(n *note.Note) error {
 	return nil
 }
 
-// parseCheckpoint reads the text of a checkpoint (tlog-checkpoint).
-func parseCheckpoint(text string) (attest.Checkpoint, error) {
+// ParseCheckpoint reads the text of a checkpoint, which nobody need have signed: what
+// is read is believed by whoever is about to sign it, and by nobody else. The text is
+// as [Verifier.Open] has it; the result has no note.
+func ParseCheckpoint(text string) (attest.Checkpoint, error) {
 	lines := strings.Split(strings.TrimSuffix(text, "\n"), "\n")
 	if len(lines) < 3 {
 		return attest.Checkpoint{}, fmt.Errorf("%d lines, want origin, size and root", len(lines))

@@ -101,6 +101,17 @@ func (t *tree) extends(ctx context.Context, older attest.Checkpoint) error {
 	return nil
 }
 
+// Edge returns the roots of the largest complete subtrees that cp's tree is made of,
+// from the left: what a tree that extends it can be hashed from without its tiles.
+// There is one for each bit that is set in the size. Errors: [ErrCorrupt].
+func (r *TileReader) Edge(ctx context.Context, cp attest.Checkpoint) ([]attest.Hash, error) {
+	t, err := r.at(ctx, cp)
+	if err != nil {
+		return nil, err
+	}
+	return t.nodes(ctx, compact.RangeNodes(0, cp.Size, nil))
+}
+
 // Receipt returns the receipt of the entry with that index and leaf hash, under
 // the newest checkpoint that Checkpoint has returned. Receipts under one
 // checkpoint share its note. [ErrNotFound] if that checkpoint does not cover the

@@ -36,7 +36,7 @@ func (l *Log) append(ctx context.Context, entry []byte) (attest.Receipt, error) 
 	}
 	defer l.queue.callers.Done()
 	leaf := attest.LeafHash(entry)
-	index, err := l.sequence(ctx, entry)
+	index, err := l.sequence(ctx, entry, leaf)
 	if err != nil {
 		return attest.Receipt{}, err
 	}
@@ -48,9 +48,10 @@ func (l *Log) append(ctx context.Context, entry []byte) (attest.Receipt, error) 
 
 // sequence writes an entry and returns its index, durable. The queue has been
 // entered; it is left when Tessera is done, which may be after sequence returns.
-func (l *Log) sequence(ctx context.Context, entry []byte) (uint64, error) {
+func (l *Log) sequence(ctx context.Context, entry []byte, leaf attest.Hash) (uint64, error) {
 	// Tessera hashes the entry now and writes it later. If the context ends in
 	// between, the caller has its buffer back; so Tessera gets its own.
+	ticket := l.signer.sequenced.hand()
 	future := l.add(ctx, tessera.NewEntry(bytes.Clone(entry)))
 	type result struct {
 		index tessera.Index
@@ -60,6 +61,10 @@ func (l *Log) sequence(ctx context.Context, entry []byte) (uint64, error) {
 	go func() {
 		defer l.queue.leave()
 		index, err := future()
+		if rollback := l.signer.sequenced.settle(ticket, leaf, index, err); rollback != nil {
+			l.signer.refuse(rollback)
+			err = rollback
+		}
 		done <- result{index, err}
 	}()
 	select {
@@ -67,10 +72,31 @@ func (l *Log) sequence(ctx context.Context, entry []byte) (uint64, error) {
 		if errors.Is(r.err, tessera.ErrPushback) {
 			return 0, fmt.Errorf("%w: %w", tlog.ErrPushback, r.err)
 		}
-		return r.index.Index, r.err
+		if r.err != nil {
+			return 0, errors.Join(r.err, l.stateFault())
+		}
+		return r.index.Index, nil
 	case <-ctx.Done():
 		return 0, fmt.Errorf("waiting for the entry, which is queued, to be written: %w", ctx.Err())
 	}
+}
+
+// stateFault says so where an entry could not be written because Tessera's state is
+// no state, which it reads before each batch.
+func (l *Log) stateFault() error {
+	if _, err := l.state(); errors.Is(err, tlog.ErrCorrupt) {
+		return err
+	}
+	return nil
+}
+
+// Checkpoint is [tlog.Reader]'s. While the newest tree is refused a signature, it
+// returns why: what follows the log, and who asks whether it is well, must know.
+func (l *Log) Checkpoint(ctx context.Context) (attest.Checkpoint, error) {
+	if err := l.signer.refused(); err != nil {
+		return attest.Checkpoint{}, err
+	}
+	return l.TileReader.Checkpoint(ctx)
 }
 
 // A queue counts the entries that Tessera has been given and not yet written.

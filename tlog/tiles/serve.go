@@ -30,7 +30,7 @@ func (l *Log) serve(w http.ResponseWriter, r *http.Request) {
 		http.NotFound(w, r)
 		return
 	}
-	cp, err := l.Checkpoint(r.Context())
+	cp, err := l.TileReader.Checkpoint(r.Context()) // what is published stays published
 	if err != nil {
 		http.Error(w, "the log cannot be read now", http.StatusServiceUnavailable)
 		return

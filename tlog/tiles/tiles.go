@@ -7,8 +7,17 @@
 //
 //   - one writer. Two appenders on one directory corrupt the log, and Tessera's
 //     own locks do not see a second one in the same process ([tlog.ErrLocked]);
-//   - nothing is signed on top of damage: Open checks the published checkpoint
-//     and the unpublished state against the tiles before the log may grow;
+//   - nothing is signed on top of damage, while running as at the start. The signer that
+//     Tessera is given hashes every new tree again, from the last one and from what
+//     Append was handed, reads back what Tessera wrote of it, and refuses what does not
+//     agree; Open holds what it finds to the same. So an acknowledged entry was on disk,
+//     whole, when the checkpoint over it was signed;
+//   - the largest checkpoint ever signed is remembered apart from the log's directory,
+//     durably and before it is published: a log that is shorter, or another one, does not
+//     open, whatever its own files say. A directory of an edition that remembered
+//     nothing is believed once;
+//   - Repair makes the files again, from each other and from where entries are kept
+//     elsewhere, and requires the remembered root;
 //   - Append returns with a proof under a published checkpoint, built from tiles
 //     that were read back from disk and authenticated;
 //   - a handler that serves what is published and nothing else in the directory.
@@ -37,6 +46,14 @@ type Config struct {
 	Dir      string         // made if absent; on a local file system
 	Signer   note.Signer    // signs checkpoints; its name is the log's origin
 	Verifier *tlog.Verifier // of what Signer signs
+
+	// Remembered is the file, outside Dir, in which the largest checkpoint ever signed
+	// is remembered; Dir and ".checkpoint" if empty.
+	Remembered string
+	// Unpublished is asked at Open about each entry that is written and under no
+	// checkpoint yet, as after a crash; an error refuses the log. Nil believes what
+	// hashes to what Tessera has written.
+	Unpublished func(ctx context.Context, entry []byte) error
 
 	BatchSize          uint          // entries written together; 64
 	BatchAge           time.Duration // or after this time; 5 ms
@@ -72,6 +89,7 @@ type Log struct {
 	files *os.Root
 	lock  *lock
 
+	signer   *signer
 	add      tessera.AddFn
 	shutdown func(context.Context) error
 	stop     context.CancelFunc // ends Tessera's goroutines and watch
@@ -87,8 +105,8 @@ type Log struct {
 // not, is published; ctx bounds only that.
 //
 // Errors: [tlog.ErrLocked]; [tlog.ErrKey] if Signer and Verifier do not belong
-// together; [tlog.ErrCheckpoint], [tlog.ErrInconsistent] or [tlog.ErrCorrupt] if
-// what is there must not be built upon.
+// together; [tlog.ErrInconsistent] if the log is shorter than it was, or another one;
+// [tlog.ErrCheckpoint] or [tlog.ErrCorrupt] if what is there must not be built upon.
 func Open(ctx context.Context, cfg Config) (*Log, error) {
 	l, err := open(ctx, cfg.withDefaults())
 	if err != nil {
@@ -104,6 +122,9 @@ func open(ctx context.Context, cfg Config) (*Log, error) {
 	lock, err := acquire(cfg.Dir)
 	if err != nil {
 		return nil, err
+	}
+	if cfg.Remembered == "" {
+		cfg.Remembered = lock.dir + ".checkpoint"
 	}
 	l := &Log{cfg: cfg, lock: lock, queue: queue{free: cfg.MaxQueued}}
 	l.published.changed = make(chan struct{})
@@ -154,7 +175,7 @@ func (l *Log) start(ctx context.Context) error {
 		return err
 	}
 	appender, shutdown, _, err := tessera.NewAppender(ctx, driver, tessera.NewAppendOptions().
-		WithCheckpointSigner(l.cfg.Signer).
+		WithCheckpointSigner(l.signer).
 		WithBatching(l.cfg.BatchSize, l.cfg.BatchAge).
 		WithCheckpointInterval(l.cfg.CheckpointInterval).
 		// An unchanged tree is not published again. So once Close has seen the
@@ -196,14 +217,23 @@ func (l *Log) catchUp(ctx context.Context, size uint64) error {
 // Tessera first would leave futures that never resolve. If the last checkpoint
 // does not appear within CloseTimeout, Close fails and the directory stays
 // locked until the process ends, because Tessera may still write to it; nothing
-// that was acknowledged is lost. Closing again returns the same.
+// that was acknowledged is lost. Where the last checkpoint is refused a signature, Close
+// does not wait for it, and says why. Closing again returns the same.
 //
 // Reading ends with it: tlog.ErrClosed.
 func (l *Log) Close() error { return l.close() }
 
 func (l *Log) finish() error {
 	l.queue.end()
-	if err := l.shutdown(context.Background()); err != nil {
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	go l.unlessRefused(ctx, cancel)
+	if err := l.shutdown(ctx); err != nil {
+		if refused := l.signer.retire(); refused != nil {
+			l.published.set(attest.Checkpoint{}, refused)
+			l.queue.callers.Wait()
+			return errors.Join(fmt.Errorf("closing log in %s: %w", l.cfg.Dir, refused), l.release())
+		}
 		l.published.set(attest.Checkpoint{}, fmt.Errorf("%w before the entry was published", tlog.ErrClosed))
 		return fmt.Errorf("closing log in %s: %w", l.cfg.Dir, err)
 	}
@@ -211,6 +241,21 @@ func (l *Log) finish() error {
 	l.published.set(cp, err)
 	l.queue.callers.Wait() // they still read tiles, for their proofs
 	return errors.Join(err, l.release())
+}
+
+// unlessRefused gives up waiting for a checkpoint that is refused.
+func (l *Log) unlessRefused(ctx context.Context, giveUp func()) {
+	tick := time.NewTicker(l.cfg.PollInterval)
+	defer tick.Stop()
+	for ctx.Err() == nil {
+		if l.signer.refused() != nil {
+			giveUp()
+		}
+		select {
+		case <-ctx.Done():
+		case <-tick.C:
+		}
+	}
 }
 
 // release undoes open, as far as it came.
