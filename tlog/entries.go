@@ -56,7 +56,7 @@ func (t *tree) bundle(ctx context.Context, index uint64) ([][]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	bundle, err := parseBundle(raw, got.Width)
+	bundle, err := ParseBundle(raw, got.Width)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %s: %w", ErrCorrupt, got.Path(), err)
 	}
@@ -68,20 +68,21 @@ func (t *tree) bundle(ctx context.Context, index uint64) ([][]byte, error) {
 	return bundle[:want.Width], nil
 }
 
-// parseBundle splits a bundle of exactly width entries, each after its 16-bit
-// length (tlog-tiles). Bytes behind them are refused: they are in no tree.
-func parseBundle(raw []byte, width int) ([][]byte, error) {
+// ParseBundle splits a bundle of exactly width entries, each after its 16-bit
+// length (tlog-tiles). Bytes behind them are refused: they are in no tree. With an
+// error it returns the entries before it. Nothing of them is authenticated.
+func ParseBundle(raw []byte, width int) ([][]byte, error) {
 	bundle := make([][]byte, 0, width)
 	for len(bundle) < width {
 		if len(raw) < 2 || len(raw)-2 < int(binary.BigEndian.Uint16(raw)) {
-			return nil, fmt.Errorf("it ends within entry %d of %d", len(bundle), width)
+			return bundle, fmt.Errorf("it ends within entry %d of %d", len(bundle), width)
 		}
 		end := 2 + int(binary.BigEndian.Uint16(raw))
 		bundle = append(bundle, raw[2:end:end])
 		raw = raw[end:]
 	}
 	if len(raw) > 0 {
-		return nil, fmt.Errorf("%d bytes after its %d entries", len(raw), width)
+		return bundle, fmt.Errorf("%d bytes after its %d entries", len(raw), width)
 	}
 	return bundle, nil
 }

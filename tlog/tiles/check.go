@@ -45,7 +45,7 @@ func (l *Log) check(ctx context.Context) (size uint64, err error) {
 		return 0, err
 	}
 	if written.Size < last.Size {
-		return 0, fmt.Errorf("%w: it has %d entries and had %d, which %s remembers; restore the newer log directory, for an older one must never serve, or run sekishod repair",
+		return 0, fmt.Errorf("%w: it has %d entries and had %d, which %s remembers; restore the newer log directory, for an older one must never serve",
 			tlog.ErrInconsistent, written.Size, last.Size, l.cfg.Remembered)
 	}
 	published, err := l.TileReader.Checkpoint(ctx)
