@@ -54,6 +54,7 @@ type Config struct {
 
 	reindex bool // throw the index away when opening
 	offline bool // only look: nothing will be signed, so that Vault need not answer
+	write   bool // repair is to write what it finds
 }
 
 // TLSConfig names a certificate and its key, PEM files. Both or neither.
@@ -123,7 +124,7 @@ func (c *Config) path(elem ...string) string {
 
 // options are the command's flags.
 type options struct {
-	command string // serve, fsck, reindex
+	command string // serve, fsck, reindex, repair
 	json    bool
 	config  Config
 }
@@ -139,11 +140,11 @@ func parse(args []string, getenv func(string) string) (o options, err error) {
 		o.command, args = args[0], args[1:]
 	}
 	switch o.command {
-	case "serve", "fsck", "reindex":
+	case "serve", "fsck", "reindex", "repair":
 	case "help", "version":
 		return o, nil
 	default:
-		return o, usageError{fmt.Errorf("unknown command %q: serve, fsck or reindex (sekishod --help)", o.command)}
+		return o, usageError{fmt.Errorf("unknown command %q: serve, fsck, reindex or repair (sekishod --help)", o.command)}
 	}
 	fs := flag.NewFlagSet("sekishod", flag.ContinueOnError)
 	fs.SetOutput(io.Discard) // main says what is wrong, once
@@ -158,6 +159,10 @@ func parse(args []string, getenv func(string) string) (o options, err error) {
 	} else {
 		format := fs.String("o", "text", "")
 		defer func() { o.json = *format == "json" }()
+	}
+	write := false
+	if o.command == "repair" {
+		fs.BoolVar(&write, "write", false, "")
 	}
 	version := fs.Bool("version", false, "")
 	if err := fs.Parse(args); errors.Is(err, flag.ErrHelp) {
@@ -177,6 +182,7 @@ func parse(args []string, getenv func(string) string) (o options, err error) {
 		return o, usageError{fmt.Errorf("-o %s: text or json", f.Value)}
 	}
 	c := &o.config
+	defer func() { c.write = write }()
 	if *file != "" {
 		if err := c.read(*file); err != nil {
 			return o, usageError{err}
@@ -300,6 +306,9 @@ answers whether an artifact may be deployed.
                         service must be stopped
   sekishod reindex      make the index again from log and blobs; the service
                         must be stopped
+  sekishod repair       show what of log/ is missing or damaged and can be made
+                        again from itself and from blobs/; with --write, do it;
+                        the service must be stopped
 
 Flags (each also in the environment, as shown):
   --config FILE         configuration, YAML                 SEKISHOD_CONFIG
@@ -308,7 +317,7 @@ Flags (each also in the environment, as shown):
   --http-addr ADDR      JSON and tiles (127.0.0.1:7080)     SEKISHOD_HTTP_ADDR
   --plaintext           allow plain text on an address      SEKISHOD_PLAINTEXT
                         that is not loopback
-  -o text|json          output of fsck and reindex
+  -o text|json          output of fsck, reindex and repair
   --version             print the version
 
 Exit status: 0 clean; 1 could not start, or damage found; 2 usage.

@@ -61,6 +61,9 @@ func run(ctx context.Context, args []string, getenv func(string) string, now fun
 	case "reindex":
 		report, err := reindex(ctx, &o.config, log, now, getenv)
 		return errors.Join(printReport(stdout, o.json, report, err), err)
+	case "repair":
+		report, err := repair(ctx, &o.config, log)
+		return errors.Join(printRepaired(stdout, o.json, report, err), err)
 	}
 	return serve(ctx, &o.config, log, now, getenv, stdout)
 }
@@ -69,12 +72,7 @@ func run(ctx context.Context, args []string, getenv func(string) string, now fun
 // the form of the JSON port, so that it is not taken for damage.
 func printReport(w io.Writer, asJSON bool, r *report, failed error) error {
 	if asJSON {
-		enc := json.NewEncoder(w)
-		if enc.SetEscapeHTML(false); r == nil {
-			return enc.Encode(server.NewErrorBody(codes.Unknown, "", failed.Error()))
-		}
-		enc.SetIndent("", "  ")
-		return enc.Encode(r)
+		return printJSON(w, r, r == nil, failed)
 	}
 	if r == nil {
 		return nil
@@ -88,4 +86,24 @@ func printReport(w io.Writer, asJSON bool, r *report, failed error) error {
 	}
 	_, err := fmt.Fprintf(w, "%d entries in the log, %d in the index, %d problems%s\n", r.LogSize, r.IndexSize, len(r.Problems), harmless)
 	return err
+}
+
+// printRepaired does so for repair.
+func printRepaired(w io.Writer, asJSON bool, r *repaired, failed error) error {
+	if asJSON {
+		return printJSON(w, r, r == nil, failed)
+	}
+	if r != nil {
+		r.print(w)
+	}
+	return nil
+}
+
+func printJSON(w io.Writer, report any, none bool, failed error) error {
+	enc := json.NewEncoder(w)
+	if enc.SetEscapeHTML(false); none {
+		return enc.Encode(server.NewErrorBody(codes.Unknown, "", failed.Error()))
+	}
+	enc.SetIndent("", "  ")
+	return enc.Encode(report)
 }

@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/sekisho-dev/sekisho/attest"
 	"github.com/sekisho-dev/sekisho/internal/durable"
 	"github.com/sekisho-dev/sekisho/server/follow"
 	"github.com/sekisho-dev/sekisho/sign"
@@ -150,7 +151,17 @@ func (h *house) openLog(ctx context.Context) error {
 		return err
 	}
 	h.logKey = v
-	if h.log, err = tiles.Open(ctx, tiles.Config{Dir: h.config.path("log"), Signer: signer, Verifier: v}); err != nil {
+	h.log, err = tiles.Open(ctx, tiles.Config{
+		Dir: h.config.path("log"), Signer: signer, Verifier: v,
+		Unpublished: func(ctx context.Context, entry []byte) error {
+			_, _, err := follow.Load(ctx, h.blobs, attest.LeafHash(entry))
+			return err
+		},
+	})
+	if errors.Is(err, tlog.ErrCorrupt) || errors.Is(err, tlog.ErrCheckpoint) || errors.Is(err, tlog.ErrInconsistent) {
+		return fmt.Errorf("%w; sekishod repair says what of log/ can be made again from itself and from blobs/", err)
+	}
+	if err != nil {
 		return err
 	}
 	h.closers = append(h.closers, h.log.Close)

@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -113,7 +114,9 @@ func digestOf(subject string) string {
 type asking struct {
 	conn *grpc.ClientConn
 	ctx  context.Context
-	stop func()
+	http string
+	stop func()       // and it must have been clean
+	end  func() error // and what it ended with
 }
 
 func (a *asking) about(t *testing.T, q question) question {
@@ -164,20 +167,22 @@ func serving(t *testing.T, data string) *asking {
 	if err != nil {
 		t.Fatal(err)
 	}
-	stopped := false
-	stop := func() {
-		if stopped {
-			return
-		}
-		stopped = true
+	end := sync.OnceValue(func() error {
 		conn.Close() //nolint:errcheck // nothing is under way
 		cancel()
-		if err := <-done; err != nil {
+		return <-done
+	})
+	stopped := false
+	stop := func() {
+		if err := end(); err != nil && !stopped {
 			t.Errorf("the service ended: %v", err)
 		}
 	}
 	t.Cleanup(stop)
-	return &asking{conn, metadata.AppendToOutgoingContext(t.Context(), "authorization", "Bearer "+strings.TrimSpace(string(token))), stop}
+	return &asking{
+		conn, metadata.AppendToOutgoingContext(t.Context(), "authorization", "Bearer "+strings.TrimSpace(string(token))), e.HTTP, stop,
+		func() error { stopped = true; return end() },
+	}
 }
 
 // unpack unpacks an archive of a data directory.

@@ -201,7 +201,7 @@ func (r *repair) put(ctx context.Context, size uint64) error {
 			return err
 		}
 		r.done.Source += uint64(b.fetched)
-		if err := r.putFile(tlog.Tile{Level: tlog.Entries, Index: index, Width: len(b.leaves)}.Path(), b.marshal()); err != nil {
+		if err := r.putTiles(tlog.Tile{Level: tlog.Entries, Index: index, Width: len(b.leaves)}, b.marshal); err != nil {
 			return err
 		}
 		if row, err = r.putTile(tlog.Tile{Index: index, Width: len(b.leaves)}, b.leaves, row); err != nil {
@@ -248,5 +248,5 @@ func (r *repair) putTile(t tlog.Tile, hashes, above []attest.Hash) ([]attest.Has
 		}
 		above = append(above, root)
 	}
-	return above, r.putFile(t.Path(), raw)
+	return above, r.putTiles(t, func(width int) []byte { return raw[:width*len(attest.Hash{})] })
 }

@@ -238,6 +238,37 @@ func TestRepairKeepsUnpublished(t *testing.T) {
 	}
 }
 
+// The published tree is made whole too where more is written by now: its readers have
+// got no further.
+func TestRepairPublishedTree(t *testing.T) {
+	cfg, l, all := running(t, 4)
+	old, _ := published(t, cfg)
+	all = append(all, appendAll(t, l, 3)...)
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	write(t, filepath.Join(cfg.Dir, "checkpoint"), old.Note)
+	flip(t, filepath.Join(cfg.Dir, "tile", "entries", "000.p", "4"))
+	if err := os.Remove(filepath.Join(cfg.Dir, "tile", "0", "000.p", "4")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := tiles.Repair(t.Context(), cfg, shelve(all), true, nil); err != nil {
+		t.Fatal(err)
+	}
+	reader := tlog.NewTileReader(cfg.Verifier, func(_ context.Context, path string) ([]byte, error) {
+		return os.ReadFile(filepath.Join(cfg.Dir, path))
+	})
+	n := 0
+	for _, err := range reader.Entries(t.Context(), old, 0) {
+		if n++; err != nil {
+			t.Error(err)
+		}
+	}
+	if n != 4 {
+		t.Errorf("%d entries", n)
+	}
+}
+
 func TestRepairNothingSigned(t *testing.T) {
 	cfg, _ := written(t, 3)
 	if err := errors.Join(os.Remove(cfg.Dir+".checkpoint"), os.Remove(filepath.Join(cfg.Dir, "checkpoint"))); err != nil {

@@ -103,7 +103,7 @@ func (s *signer) prove(next attest.Checkpoint) (*compact.Range, error) {
 		return nil, fmt.Errorf("%w: the tree had %d entries: %s was deleted or set back", tlog.ErrInconsistent, from, stateFile)
 	}
 	tree, err := s.extend(next, false)
-	if errors.Is(err, tlog.ErrInconsistent) { // an entry that failed, and one that is yet to be told of, may have one index
+	if damage(err) { // an entry that failed, and one that is yet to be told of, may have one index
 		tree, err = s.extend(next, true)
 	}
 	if err != nil {
@@ -139,7 +139,7 @@ func (s *signer) extend(next attest.Checkpoint, all bool) (*compact.Range, error
 	}
 	if root != next.Root {
 		return nil, fmt.Errorf("%w: Tessera has root %x, and the %d entries that are signed with the %d that were added since have %x: a tile was damaged",
-			tlog.ErrInconsistent, next.Root, from, len(leaves), root)
+			tlog.ErrCorrupt, next.Root, from, len(leaves), root)
 	}
 	return tree, nil
 }
