@@ -77,7 +77,7 @@ func unready(t *testing.T, ask *asking) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		resp.Body.Close() //nolint:errcheck // nothing more is read
+		resp.Body.Close()
 		if resp.StatusCode == http.StatusServiceUnavailable {
 			return
 		}

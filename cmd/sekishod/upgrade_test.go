@@ -168,7 +168,7 @@ func serving(t *testing.T, data string) *asking {
 		t.Fatal(err)
 	}
 	end := sync.OnceValue(func() error {
-		conn.Close() //nolint:errcheck // nothing is under way
+		conn.Close()
 		cancel()
 		return <-done
 	})
@@ -192,7 +192,7 @@ func unpack(t *testing.T, path string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer file.Close() //nolint:errcheck // only read
+	defer file.Close()
 	z, err := gzip.NewReader(file)
 	if err != nil {
 		t.Fatal(err)
