@@ -269,6 +269,33 @@ func TestRepairPublishedTree(t *testing.T) {
 	}
 }
 
+// A repair that was cut short has put whole files in place, Tessera's state last: until
+// it is done again the log does not open.
+func TestRepairCutShort(t *testing.T) {
+	cfg, l, all := running(t, 4)
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	flip(t, filepath.Join(cfg.Dir, "tile", "entries", "000.p", "4"))
+	state := filepath.Join(cfg.Dir, ".state")
+	if err := os.RemoveAll(state); err != nil {
+		t.Fatal(err)
+	}
+	write(t, state, []byte("in the way"))
+	if _, err := tiles.Repair(t.Context(), cfg, shelve(all), true, nil); err == nil {
+		t.Error("repaired, with something in the way")
+	}
+	if err := os.Remove(state); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := tiles.Open(t.Context(), cfg); !refused(err) {
+		t.Errorf("opened, half repaired: %v", err)
+	}
+	if did := repairs(t, cfg, &shelf{}, all); did.Source != 0 {
+		t.Errorf("%+v: the bundle was not put in place before", did)
+	}
+}
+
 func TestRepairNothingSigned(t *testing.T) {
 	cfg, _ := written(t, 3)
 	if err := errors.Join(os.Remove(cfg.Dir+".checkpoint"), os.Remove(filepath.Join(cfg.Dir, "checkpoint"))); err != nil {
