@@ -43,7 +43,11 @@ func (l *Log) append(ctx context.Context, entry []byte) (attest.Receipt, error) 
 	if err := l.published.wait(ctx, index); err != nil {
 		return attest.Receipt{}, fmt.Errorf("waiting for entry %d, which is written, to be published: %w", index, err)
 	}
-	return l.Receipt(ctx, index, leaf)
+	r, err := l.Receipt(ctx, index, leaf)
+	if errors.Is(err, tlog.ErrProof) {
+		err = fmt.Errorf("%w: another entry has the index that this one was given: %w", tlog.ErrInconsistent, err)
+	}
+	return r, err
 }
 
 // sequence writes an entry and returns its index, durable. The queue has been

@@ -172,8 +172,9 @@ func (r *repair) putState(size uint64) error {
 			return err
 		}
 	}
-	if have, err := remembered(r.log.cfg); err != nil || !bytes.Equal(have.Note, r.signed.Note) {
-		return r.putAt(filepath.Base(r.log.cfg.Remembered), r.log.cfg.Remembered, r.signed.Note)
+	// Where nothing is remembered, Open believes what is published.
+	if have, err := remembered(r.log.cfg); err != nil || have.Note != nil && !bytes.Equal(have.Note, r.signed.Note) {
+		return r.putAt("../"+filepath.Base(r.log.cfg.Remembered), r.log.cfg.Remembered, r.signed.Note)
 	}
 	return nil
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -80,7 +81,7 @@ func repairs(t *testing.T, cfg tiles.Config, from tiles.Source, all []acknowledg
 		t.Errorf("repaired: %v", err)
 		return did
 	}
-	wantAcknowledged(t, l, append(all, appendAll(t, l, 2)...))
+	wantAcknowledged(t, l, slices.Concat(all, appendAll(t, l, 2)))
 	if err := l.Close(); err != nil {
 		t.Error(err)
 	}
@@ -102,6 +103,7 @@ func TestRepairAnyFile(t *testing.T) {
 			"lost":  nil,
 		} {
 			t.Run(strings.ReplaceAll(name, "/", "_")+" "+what, func(t *testing.T) {
+				t.Parallel() // they wait for checkpoints
 				cfg := copied(t, whole)
 				path := filepath.Join(cfg.Dir, filepath.FromSlash(name))
 				if damage == nil {

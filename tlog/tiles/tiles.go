@@ -16,7 +16,7 @@
 //     durably and before it is published: a log that is shorter, or another one, does not
 //     open, whatever its own files say. A directory of an edition that remembered
 //     nothing is believed once;
-//   - Repair makes the files again, from each other and from where entries are kept
+//   - [Repair] makes the files again, from each other and from where entries are kept
 //     elsewhere, and requires the remembered root;
 //   - Append returns with a proof under a published checkpoint, built from tiles
 //     that were read back from disk and authenticated;
