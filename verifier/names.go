@@ -250,7 +250,7 @@ func reserved(predicateType string) bool {
 // provenance cannot be read.
 func (t *TrustRoot) SpeaksFor(caller Caller, s *attest.Statement) error {
 	if reserved(s.PredicateType) {
-		return fmt.Errorf("%w: %s", ErrControlStatement, s.PredicateType)
+		return fmt.Errorf("%w: %.200s", ErrControlStatement, s.PredicateType)
 	}
 	builderID := ""
 	if attest.IsProvenance(s.PredicateType) {
@@ -274,9 +274,9 @@ func (t *TrustRoot) SpeaksFor(caller Caller, s *attest.Statement) error {
 	case !known:
 		return fmt.Errorf("%w: %s is no submitter in trust root version %d; add it under submitters", ErrNotAllowed, caller, t.Version())
 	case builderID != "":
-		return fmt.Errorf("%w: %s may not have %s signed for builder %.200s; see submitters in the trust root", ErrNotAllowed, caller, s.PredicateType, builderID)
+		return fmt.Errorf("%w: %s may not have %.200s signed for builder %.200s; see submitters in the trust root", ErrNotAllowed, caller, s.PredicateType, builderID)
 	}
-	return fmt.Errorf("%w: %s may not have %s signed; see submitters in the trust root", ErrNotAllowed, caller, s.PredicateType)
+	return fmt.Errorf("%w: %s may not have %.200s signed; see submitters in the trust root", ErrNotAllowed, caller, s.PredicateType)
 }
 
 // speaksFor reports whether a builder id is one of the submitter's: exactly, or
