@@ -1,8 +1,10 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"google.golang.org/protobuf/types/known/timestamppb"
@@ -61,13 +63,28 @@ func (a *admission) ExplainArtifact(ctx context.Context, req *sekishov1.ExplainA
 	if err != nil {
 		return nil, err
 	}
+	from, err := pageStart(req.GetPageToken())
+	if err != nil {
+		return nil, err
+	}
 	answers, err := a.Decide.Decide(ctx, q)
 	if err != nil {
 		return nil, err
 	}
 	resp := &sekishov1.ExplainArtifactResponse{Decision: answer(&answers[0])}
-	for _, f := range answers[0].Evidence {
-		resp.Findings = append(resp.Findings, finding(f))
+	// In the order of the log, which is also where a page ends.
+	evidence, page := answers[0].Evidence, newPage(req.GetPageSize(), 1000, 10000)
+	slices.SortFunc(evidence, func(a, b decide.Finding) int { return cmp.Compare(a.LogIndex, b.LogIndex) })
+	for i := range evidence {
+		if evidence[i].LogIndex < from {
+			continue
+		}
+		f := finding(evidence[i])
+		if !take(page, f) {
+			resp.NextPageToken = pageToken(evidence[i].LogIndex)
+			break
+		}
+		resp.Findings = append(resp.Findings, f)
 	}
 	return resp, nil
 }
