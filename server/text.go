@@ -81,7 +81,7 @@ func ofThisHost(o outcome, err error) bool {
 	)
 	switch {
 	case errors.As(err, &path), errors.As(err, &link), errors.As(err, &syscall), errors.As(err, &op),
-		errors.As(err, &dns), errors.As(err, &address), errors.As(err, &asked),
+		errors.As(err, &dns), errors.As(err, &address), errors.As(err, &asked) && asked.Op != "parse", // what was parsed came from the caller
 		strings.HasPrefix(o.reason, "KEY_"):
 		return true
 	case o.code == codes.InvalidArgument, o.code == codes.PermissionDenied: // the caller's own words
