@@ -148,13 +148,15 @@ func toStatus(ctx context.Context, log *slog.Logger, err error) error {
 	if err == nil {
 		return nil
 	}
-	if made, ok := err.(interface{ GRPCStatus() *status.Status }); ok { //nolint:errorlint // a status that something of ours wraps is no answer of ours
-		return complete(made.GRPCStatus(), requestID(ctx)).Err() // made by grpc itself, or by a handler that was here already
+	// Made by grpc itself, or by a handler that was here already. A status that
+	// something of ours wraps is another server's, and no answer of ours.
+	if made, ok := err.(interface{ GRPCStatus() *status.Status }); ok {
+		return complete(made.GRPCStatus(), requestID(ctx)).Err()
 	}
 	o, listed := rowOf(err)
 	text := err.Error()
 	switch {
-	case !listed || o.err == errInternal:
+	case !listed || errors.Is(err, errInternal):
 		log.ErrorContext(ctx, "internal error", "error", err, "request", requestID(ctx))
 		o, _ = rowOf(errInternal)
 		text = o.err.Error()

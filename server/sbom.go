@@ -287,16 +287,3 @@ func (s *sboms) ListDependents(ctx context.Context, req *sekishov1.ListDependent
 	})
 	return resp, err
 }
-
-// dependents are the subjects of one SBOM. A page is cut between SBOMs only.
-func dependents(index uint64, facts *verifier.Facts) []*sekishov1.Dependent {
-	var all []*sekishov1.Dependent
-	for _, sub := range facts.Subjects() {
-		all = append(all, &sekishov1.Dependent{
-			Artifact:    &sekishov1.Subject{Name: sub.Name, Digest: sub.Digest},
-			Attestation: string(facts.Attestation()),
-			LogIndex:    index,
-		})
-	}
-	return all
-}
