@@ -125,3 +125,35 @@ func TestOneThatFailsIsNotTheFreest(t *testing.T) {
 		t.Errorf("%d of 50 calls went to the connection that fails", failed)
 	}
 }
+
+// TestWaitersLeaveRoom: calls that wait, more of them than one connection has streams,
+// leave room for one that is answered at once.
+func TestWaitersLeaveRoom(t *testing.T) {
+	const streams, waiters = 50, 50*gatewayConnections - 2
+	listener := bufconn.Listen(1 << 20)
+	service := &waiting{arrived: make(chan struct{}), free: make(chan struct{})}
+	s := grpc.NewServer(grpc.MaxConcurrentStreams(streams))
+	sekishov1.RegisterLogServiceServer(s, service)
+	go s.Serve(listener)
+	t.Cleanup(s.Stop)
+	conns, err := dialAll(gatewayConnections, listener.DialContext)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conns.close()
+	client := sekishov1.NewLogServiceClient(conns)
+	var all sync.WaitGroup
+	for range waiters {
+		all.Go(func() {
+			if _, err := client.GetCheckpoint(t.Context(), &sekishov1.GetCheckpointRequest{}); err != nil {
+				t.Errorf("a waiter: %v", err)
+			}
+		})
+		<-service.arrived
+	}
+	if _, err := client.GetInclusionProof(t.Context(), &sekishov1.GetInclusionProofRequest{}); status.Code(err) != codes.Unimplemented {
+		t.Errorf("another call: %v, want its answer", err)
+	}
+	close(service.free)
+	all.Wait()
+}
