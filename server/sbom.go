@@ -185,14 +185,15 @@ func (s *sboms) ListComponents(ctx context.Context, req *sekishov1.ListComponent
 		}
 		rows = doc.Rows()
 	}
-	resp, size := &sekishov1.ListComponentsResponse{Attestation: attestation(r.index, r.facts)}, pageSize(req.GetPageSize(), 1000, 10000)
+	resp, page := &sekishov1.ListComponentsResponse{Attestation: attestation(r.index, r.facts)}, newPage(req.GetPageSize(), 1000, 10000)
 	for i := min(from, uint64(len(rows))); i < uint64(len(rows)); i++ {
-		if len(resp.Components) == size {
+		c := component(rows[i])
+		if !take(page, c) {
 			resp.NextPageToken = pageToken(r.index) + "." + pageToken(i)
 			s.listed.keep(r.index, rows)
 			return resp, nil
 		}
-		resp.Components = append(resp.Components, component(rows[i]))
+		resp.Components = append(resp.Components, c)
 	}
 	s.listed.keep(r.index, nil)
 	return resp, nil
@@ -257,12 +258,16 @@ func (s *sboms) ListDependents(ctx context.Context, req *sekishov1.ListDependent
 	if err != nil {
 		return nil, err
 	}
-	size := pageSize(req.GetPageSize(), 100, 1000)
+	page := newPage(req.GetPageSize(), 100, 1000)
 	resp := &sekishov1.ListDependentsResponse{}
 	err = s.Follow.View(ctx, func(snap store.Snapshot, c *follow.Control) error {
 		for rec, err := range snap.Find(store.Key{Kind: store.Component, Value: purl}, from) {
 			if err != nil {
 				return err
+			}
+			if !page.look(len(rec.Value)) {
+				resp.NextPageToken = pageToken(rec.Index)
+				return nil
 			}
 			facts, err := verifier.RestoreFacts(rec.Value)
 			if err != nil {
@@ -271,17 +276,12 @@ func (s *sboms) ListDependents(ctx context.Context, req *sekishov1.ListDependent
 			if c.Trust.Believe(facts).Signer == "" {
 				continue // whoever may hand in an envelope could otherwise say of any artifact what is in it
 			}
-			if len(resp.Dependents) >= size {
+			found := dependents(rec.Index, facts)
+			if !take(page, found...) {
 				resp.NextPageToken = pageToken(rec.Index)
 				return nil
 			}
-			for _, sub := range facts.Subjects() {
-				resp.Dependents = append(resp.Dependents, &sekishov1.Dependent{
-					Artifact:    &sekishov1.Subject{Name: sub.Name, Digest: sub.Digest},
-					Attestation: string(facts.Attestation()),
-					LogIndex:    rec.Index,
-				})
-			}
+			resp.Dependents = append(resp.Dependents, found...)
 		}
 		return nil
 	})
