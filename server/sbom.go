@@ -77,6 +77,9 @@ func (s *sboms) UploadSbom(ctx context.Context, req *sekishov1.UploadSbomRequest
 	if unindexed := doc.Unindexed(); unindexed != "" {
 		warnings = append(warnings, unindexed)
 	}
+	if n := len(doc.SearchKeys()); n > follow.MaxComponentKeys {
+		warnings = append(warnings, fmt.Sprintf("the document is found by the first %d of %d spellings of its components; register it in parts to have all found", follow.MaxComponentKeys, n))
+	}
 	r := registration(regs[0])
 	return &sekishov1.UploadSbomResponse{
 		Attestation:       r.Attestation,

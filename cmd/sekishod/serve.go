@@ -53,7 +53,7 @@ func serve(ctx context.Context, c *Config, log *slog.Logger, now func() time.Tim
 	// Before the index has the whole log, nobody can know what is registered
 	// already, or who is trusted by now. An index that is damaged still serves:
 	// every answer says so, and it goes on by itself once the blobs are restored.
-	err = h.follow.CatchUp(ctx)
+	err = frugally(func() error { return h.follow.CatchUp(ctx) })
 	damaged := errors.Is(err, follow.ErrDamaged)
 	if err != nil && !damaged {
 		return fmt.Errorf("catching up with the log: %w", err)
