@@ -77,8 +77,8 @@ func (s *sboms) UploadSbom(ctx context.Context, req *sekishov1.UploadSbomRequest
 	if unindexed := doc.Unindexed(); unindexed != "" {
 		warnings = append(warnings, unindexed)
 	}
-	if n := len(doc.SearchKeys()); n > follow.MaxComponentKeys {
-		warnings = append(warnings, fmt.Sprintf("the document is found by the first %d of %d spellings of its components; register it in parts to have all found", follow.MaxComponentKeys, n))
+	if len(doc.SearchKeys(follow.MaxComponentKeys+1)) > follow.MaxComponentKeys {
+		warnings = append(warnings, fmt.Sprintf("the document is found by the first %d spellings of its components, and has more; register it in parts to have all found", follow.MaxComponentKeys))
 	}
 	r := registration(regs[0])
 	return &sekishov1.UploadSbomResponse{

@@ -6,7 +6,7 @@ import (
 )
 
 // headroom is how much memory reading the log again may take above what lives.
-const headroom = 192 << 20
+const headroom = 128 << 20
 
 // frugally does work that may read the whole log again, with a collector that
 // keeps to what lives and the headroom: nobody waits for an answer yet, and a service

@@ -183,8 +183,7 @@ func components(s *attest.Statement) []string {
 	if err != nil {
 		return nil
 	}
-	keys := doc.SearchKeys()
-	return keys[:min(len(keys), MaxComponentKeys)]
+	return doc.SearchKeys(MaxComponentKeys)
 }
 
 // Remark says what about an entry is no damage, and counts for less than it says; nil
