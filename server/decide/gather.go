@@ -14,9 +14,10 @@ import (
 	"github.com/sekisho-dev/sekisho/verifier"
 )
 
-// maxStrangers is how many attestations, of those by nobody whom the trust root
-// names, are read to explain a denial. Anybody may register more of them.
-const maxStrangers = 16
+// few is how many attestations about an artifact are simply read, by whomever they
+// are, and how many of those by nobody whom the trust root names are read to explain a
+// denial where there are more. Anybody may register more of them.
+const few = 16
 
 // knowledge is what one snapshot holds about one artifact.
 type knowledge struct {
@@ -64,13 +65,31 @@ func (k *knowledge) answer(c *follow.Control, q Question, now time.Time) (Answer
 	return a, nil
 }
 
-// look reads the evidence: what signers whom the trust root names have signed about
-// the artifact, by any of its digests. Attestations that name one of the digests and
-// contradict another are evidence too: that is for the policy to refuse.
+// look reads the evidence: all that there is about the artifact where that is little,
+// else what signers whom the trust root names have signed about it, by any of its
+// digests. Attestations that name one of the digests and contradict another are evidence
+// too: that is for the policy to refuse.
 func (k *knowledge) look() error {
 	if k.looked {
 		return nil
 	}
+	for rec, err := range k.everything(0) {
+		if err == nil && len(k.evidence) == few {
+			return k.lookByName()
+		}
+		if err == nil {
+			err = k.add(rec)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	k.looked, k.explained = true, true
+	return nil
+}
+
+func (k *knowledge) lookByName() error {
+	k.evidence = k.evidence[:0]
 	seen := map[uint64]bool{}
 	for _, d := range k.artifact.Acceptable() {
 		keys, err := k.named(d)
@@ -79,24 +98,26 @@ func (k *knowledge) look() error {
 		}
 		for _, key := range keys {
 			for rec, err := range k.s.Find(key, 0) {
+				if err == nil && !seen[rec.Index] {
+					seen[rec.Index] = true
+					err = k.add(rec)
+				}
 				if err != nil {
 					return err
 				}
-				if seen[rec.Index] {
-					continue
-				}
-				seen[rec.Index] = true
-				f, err := k.weigh(rec)
-				if err != nil {
-					return err
-				}
-				k.evidence = append(k.evidence, f.Attestation)
 			}
 		}
 	}
 	slices.SortFunc(k.evidence, func(a, b policy.Attestation) int { return cmp.Compare(a.LogIndex, b.LogIndex) })
 	k.looked = true
 	return nil
+}
+
+// add weighs a record, and lets go of what was read to do so.
+func (k *knowledge) add(rec store.Record) error {
+	f, err := k.weigh(rec)
+	k.evidence = append(k.evidence, f.Attestation)
+	return err
 }
 
 // named returns the keys of all evidence about a digest by those whom the trust root
@@ -146,7 +167,7 @@ func (k *knowledge) askStrangers() error {
 	}
 	n := 0
 	for rec, err := range k.everything(0) {
-		if n++; err != nil || n > maxStrangers {
+		if n++; err != nil || n > few {
 			return err
 		}
 		if seen[rec.Index] {
@@ -165,6 +186,10 @@ func (k *knowledge) askStrangers() error {
 // everything iterates over all records about the artifact, by any of its digests, once
 // each and in log order, from an index on. It reads no more than is asked for.
 func (k *knowledge) everything(from uint64) iter.Seq2[store.Record, error] {
+	digests := k.artifact.Acceptable()
+	if len(digests) == 1 {
+		return k.s.Find(store.Key{Kind: store.Subject, Value: string(digests[0])}, from)
+	}
 	return func(yield func(store.Record, error) bool) {
 		type source struct {
 			next func() (store.Record, error, bool)
@@ -177,7 +202,7 @@ func (k *knowledge) everything(from uint64) iter.Seq2[store.Record, error] {
 			s.rec, err, ok = s.next()
 			return ok, err
 		}
-		for _, d := range k.artifact.Acceptable() {
+		for _, d := range digests {
 			next, stop := iter.Pull2(k.s.Find(store.Key{Kind: store.Subject, Value: string(d)}, from))
 			defer stop()
 			s := &source{next: next}
