@@ -109,7 +109,7 @@ func keyRows(recs []store.Record) [][]byte {
 	return rows
 }
 
-func keyOf(row []byte) []byte { return row[:len(row)-8 : len(row)-8] }
+func keyOf(row []byte) []byte { return row[: len(row)-8 : len(row)-8] }
 
 // putGroup counts a key that is new among those whose values have the same first part.
 func putGroup(tx *bbolt.Tx, key []byte) error {
