@@ -62,6 +62,7 @@ const (
 	ErrIndexDamaged     Reason = "INDEX_DAMAGED"
 	ErrStaleIndex       Reason = "STALE_INDEX"
 	ErrNoArtifact       Reason = "NO_ARTIFACT"
+	ErrBusy             Reason = "BUSY"
 	ErrStorageFull      Reason = "STORAGE_FULL"
 	ErrLogBusy          Reason = "LOG_BUSY"
 	ErrShuttingDown     Reason = "SHUTTING_DOWN"
@@ -86,7 +87,7 @@ var reasons = []Reason{
 	ErrUnsupportedSBOMVersion, ErrUnsupportedSBOMFormat, ErrMalformedPURL, ErrMalformedSBOM,
 	ErrNotAnAttestation, ErrNoTransparency, ErrNoTrustedTime, ErrLogEntryMismatch, ErrUntrustedRoot, ErrUnknownKey, ErrBadSignature, ErrMalformedBundle,
 	ErrUnauthenticated, ErrForbidden, ErrControlStatement, ErrSubmitterNotAllowed, ErrThresholdNotMet, ErrNotNextVersion,
-	ErrLogDamaged, ErrLogRolledBack, ErrIndexDamaged, ErrStaleIndex, ErrNoArtifact, ErrStorageFull, ErrLogBusy, ErrShuttingDown, ErrNoSuchProof,
+	ErrLogDamaged, ErrLogRolledBack, ErrIndexDamaged, ErrStaleIndex, ErrNoArtifact, ErrBusy, ErrStorageFull, ErrLogBusy, ErrShuttingDown, ErrNoSuchProof,
 	ErrKeyUnavailable, ErrKeyDenied, ErrKeyUnusable, ErrNotRegistered, ErrNotFound, ErrDeadlineExceeded, ErrCancelled, ErrInternal,
 }
 

@@ -66,7 +66,7 @@ func BenchmarkEvaluateDeployment(b *testing.B) {
 		if err != nil || sample.GetVerdict() != sekishov1.Verdict_VERDICT_ALLOW {
 			b.Fatal(sample, err)
 		}
-		bare := grpc.NewServer((&Server{c: w.echoConfig()}).options()...)
+		bare := grpc.NewServer(prepare(w.echoConfig()).options()...)
 		sekishov1.RegisterAdmissionServiceServer(bare, echo{answer: sample})
 		b.Run(fmt.Sprintf("entries=%d/echo", n), func(b *testing.B) { w.ask(b, bare) })
 		b.Run(fmt.Sprintf("entries=%d/in-turns", n), func(b *testing.B) {
@@ -208,8 +208,8 @@ func (w *world) dial(b *testing.B, s *grpc.Server) *grpc.ClientConn {
 		if err != nil {
 			b.Fatal(err)
 		}
-		go s.Serve(l)           // stopped by the clean-up
-		w.whole.Cleanup(s.Stop) // it outlives the sub-benchmark
+		go s.Serve(w.server.guard(l)) // stopped by the clean-up
+		w.whole.Cleanup(s.Stop)       // it outlives the sub-benchmark
 		addr = l.Addr().String()
 		w.addrs.Store(s, addr)
 	}

@@ -8,6 +8,8 @@ import (
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/protoadapt"
+	"google.golang.org/protobuf/types/known/durationpb"
 
 	"github.com/sekisho-dev/sekisho/attest"
 	"github.com/sekisho-dev/sekisho/internal/strictyaml"
@@ -85,6 +87,7 @@ var outcomes = []outcome{
 	{store.ErrCorrupt, codes.FailedPrecondition, "INDEX_DAMAGED"},
 	{verifier.ErrFacts, codes.FailedPrecondition, "INDEX_DAMAGED"},
 	{decide.ErrNoArtifact, codes.InvalidArgument, "NO_ARTIFACT"},
+	{errBusy, codes.ResourceExhausted, "BUSY"},
 	{store.ErrFull, codes.ResourceExhausted, "STORAGE_FULL"},
 	{tlog.ErrPushback, codes.Unavailable, "LOG_BUSY"},
 	{tlog.ErrClosed, codes.Unavailable, "SHUTTING_DOWN"},
@@ -135,11 +138,15 @@ func toStatus(ctx context.Context, log *slog.Logger, err error) error {
 
 func withReason(code codes.Code, reason, message, requestID string) error {
 	s := status.New(code, message)
-	detailed, err := s.WithDetails(&errdetails.ErrorInfo{
+	details := []protoadapt.MessageV1{&errdetails.ErrorInfo{
 		Reason:   reason,
 		Domain:   ErrorDomain,
 		Metadata: map[string]string{"requestId": requestID},
-	})
+	}}
+	if reason == "BUSY" {
+		details = append(details, &errdetails.RetryInfo{RetryDelay: durationpb.New(retryAfter)})
+	}
+	detailed, err := s.WithDetails(details...)
 	if err != nil {
 		return s.Err()
 	}

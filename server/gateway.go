@@ -5,17 +5,23 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"strconv"
 
 	"github.com/grpc-ecosystem/grpc-gateway/v2/runtime"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/resolver"
+	"google.golang.org/grpc/resolver/manual"
 	"google.golang.org/grpc/test/bufconn"
 	"google.golang.org/protobuf/proto"
 
 	sekishov1 "github.com/sekisho-dev/sekisho/proto/sekisho/v1"
 )
+
+// gatewayConnections is how many connections the JSON port has to the gRPC server.
+const gatewayConnections = 8
 
 // gateway is the JSON port's way to the gRPC server: a client over a listener
 // in memory, so that every interceptor applies to it as to everybody.
@@ -25,13 +31,26 @@ type gateway struct {
 	conn     *grpc.ClientConn
 	mux      *runtime.ServeMux
 	paths    map[string][]string // of the API, and the methods of each
+	// operations are the API's methods, by HTTP's verb.
+	operations map[string][]operation
 }
 
 func newGateway(s *grpc.Server) (*gateway, error) {
-	g := &gateway{listener: bufconn.Listen(1 << 20), server: s}
+	g := &gateway{listener: bufconn.Listen(256 << 10), server: s}
+	// Several connections, each asked in its turn: a connection has only so many
+	// streams, and calls that wait must not hold up the others.
+	several := manual.NewBuilderWithScheme("gateway")
+	var endpoints []resolver.Endpoint
+	for i := range gatewayConnections {
+		endpoints = append(endpoints, resolver.Endpoint{Addresses: []resolver.Address{{Addr: strconv.Itoa(i)}}})
+	}
+	several.InitialState(resolver.State{Endpoints: endpoints})
 	var err error
-	g.conn, err = grpc.NewClient("passthrough:///gateway",
+	g.conn, err = grpc.NewClient("gateway:///",
 		grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) { return g.listener.DialContext(ctx) }),
+		grpc.WithResolvers(several),
+		grpc.WithDefaultServiceConfig(`{"loadBalancingConfig":[{"round_robin":{}}]}`),
+		grpc.WithIdleTimeout(0),
 		grpc.WithTransportCredentials(insecure.NewCredentials()),
 		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(2*maxMessage)),
 	)
@@ -49,6 +68,9 @@ func newGateway(s *grpc.Server) (*gateway, error) {
 		runtime.SetQueryParameterParser(&strictQuery{}),
 	)
 	if g.paths, err = described(sekishov1.OpenAPI); err != nil {
+		return nil, err
+	}
+	if g.operations, err = operations(sekishov1.OpenAPI); err != nil {
 		return nil, err
 	}
 	ctx := context.Background()
