@@ -164,14 +164,16 @@ func TestShed(t *testing.T) {
 	if err := c.shed(errBusy); !errors.Is(err, errOverdrawn) {
 		t.Errorf("%v, want the connection's end", err)
 	}
+	c.arrived(s)
 	s = &call{Context: t.Context(), method: sekishov1.SbomService_UploadSbom_FullMethodName, caller: caller, full: make(chan struct{})}
 	if err := c.begin(s); err != nil {
 		t.Fatal(err)
 	}
-	for range 2 {
-		if err := c.shed(errBusy); err != nil {
-			t.Error(err)
-		}
+	if err := c.shed(errBusy); err != nil {
+		t.Error(err)
+	}
+	if due := c.due(); due != 0 {
+		t.Errorf("%d bytes are due for a call that was told", due)
 	}
 	select {
 	case <-s.full:

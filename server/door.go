@@ -28,6 +28,7 @@ const strangersSlow = 5 * time.Second
 const (
 	offencesPerSecond = 500
 	offencesAtOnce    = 5000
+	offencesAddress   = 4 // times as many, for many share an address
 )
 
 // A door is a listener that lets in as many as there is room for. A connection over
@@ -79,13 +80,13 @@ func (d *door) Accept() (net.Conn, error) {
 
 // enter finds room for a connection, or returns nil.
 func (d *door) enter(raw net.Conn) *conn {
-	c := &conn{Conn: raw, door: d, offences: newOffences(), since: d.now()}
+	c := &conn{Conn: raw, door: d, offences: newOffences(1), since: d.now()}
 	c.remote = &remote{raw.RemoteAddr(), c}
 	from := prefix(raw.RemoteAddr())
 	d.mu.Lock()
 	a := d.addresses[from]
 	if a == nil {
-		a = &address{offences: newOffences()}
+		a = &address{offences: newOffences(offencesAddress)}
 		d.addresses[from] = a
 	}
 	c.address = a
@@ -173,7 +174,7 @@ func (d *door) sweep() (ended []*conn) {
 		c.mu.Unlock()
 	}
 	for p, a := range d.addresses {
-		if a.conns == 0 && a.offences.Tokens() >= offencesAtOnce {
+		if a.conns == 0 && a.offences.Tokens() >= float64(a.offences.Burst()) {
 			delete(d.addresses, p)
 		}
 	}
@@ -209,7 +210,9 @@ func (c *conn) offend(n int) {
 	}
 }
 
-func newOffences() *rate.Limiter { return rate.NewLimiter(offencesPerSecond, offencesAtOnce) }
+func newOffences(times int) *rate.Limiter {
+	return rate.NewLimiter(rate.Limit(times*offencesPerSecond), times*offencesAtOnce)
+}
 
 // refusalCost is how many offences it is to be refused: grpc keeps a timer for the
 // deadline of a call that was refused on its headers, so that one far away costs.

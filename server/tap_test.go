@@ -3,6 +3,8 @@ package server
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"io"
 	"net"
 	"sync/atomic"
@@ -42,6 +44,11 @@ func byHand(t testing.TB, addr string) *peerByHand {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return overConn(t, c)
+}
+
+func overConn(t testing.TB, c net.Conn) *peerByHand {
+	t.Helper()
 	t.Cleanup(func() { c.Close() })
 	p := &peerByHand{Conn: c, framer: http2.NewFramer(c, c), next: 1, closed: make(chan struct{}), ended: make(chan map[string]string, 1)}
 	p.enc = hpack.NewEncoder(&p.block)
@@ -219,6 +226,48 @@ func TestResets(t *testing.T) {
 		}
 		if !p.wait(5 * time.Second) {
 			t.Errorf("%s: %d calls were taken back on one connection, and it goes on", name, sent)
+		}
+	}
+}
+
+// TestStrangersBytes: without a token a connection has a mebibyte under way at most,
+// over TLS as without.
+func TestStrangersBytes(t *testing.T) {
+	h := testhouse.New(t, testhouse.Options{})
+	pool := x509.NewCertPool()
+	plain, _, _ := start(t, h)
+	secret, _, _ := start(t, h, func(c *Config) { c.TLS = certificate(t, pool) })
+	c, err := tls.Dial("tcp", secret, &tls.Config{RootCAs: pool, ServerName: "localhost", NextProtos: []string{"h2"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, p := range map[string]*peerByHand{"plain": byHand(t, plain), "TLS": overConn(t, c)} {
+		var ids []uint32
+		for range 64 { // each has the transport's window
+			id, err := p.open(sekishov1.LogService_GetCheckpoint_FullMethodName, "")
+			if err != nil {
+				t.Fatal(err)
+			}
+			ids = append(ids, id)
+		}
+		// At first less than a mebibyte, then more.
+		block := make([]byte, 15<<10)
+		copy(block, []byte{0, 0x01, 0, 0, 0})
+		send := func(ids []uint32) error {
+			for _, id := range ids {
+				if err := p.framer.WriteData(id, false, block); err != nil {
+					return err
+				}
+			}
+			return nil
+		}
+		if err := send(ids[:48]); err != nil || p.wait(200*time.Millisecond) {
+			t.Errorf("%s: the connection ended with %d bytes under way: %v", name, 48*len(block), err)
+		}
+		send(ids[48:]) // the connection may have ended
+		send(ids)
+		if !p.wait(5 * time.Second) {
+			t.Errorf("%s: more than a mebibyte is under way", name)
 		}
 	}
 }

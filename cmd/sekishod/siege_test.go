@@ -16,8 +16,10 @@ import (
 	"time"
 
 	"golang.org/x/net/http2"
+	"golang.org/x/net/http2/hpack"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/sekisho-dev/sekisho/attest"
 	sekishov1 "github.com/sekisho-dev/sekisho/proto/sekisho/v1"
@@ -268,6 +270,61 @@ func TestLargeDocuments(t *testing.T) {
 		body := `{"validateOnly":true,"statement":"` + strings.Repeat("AAAA", 22<<18) + `"}`
 		p.siege(t, 16, func() error { return p.post(t, "/v1/attestations", body) })
 	})
+}
+
+// TestAnswersThatNobodyReads: who asks for large documents and does not take them has a
+// bounded part of memory, and gives it back with the connection.
+func TestAnswersThatNobodyReads(t *testing.T) {
+	p := launch(t, 4096)
+	old := p.dial(t)
+	large, err := p.register(t, old, "large", 16<<20-4000)
+	if err != nil {
+		t.Fatal(err)
+	}
+	request, err := proto.Marshal(&sekishov1.GetAttestationRequest{Attestation: large.GetAttestation().GetDigest()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	message := append(binary.BigEndian.AppendUint32([]byte{0}, uint32(len(request))), request...)
+	var conns []net.Conn
+	most := p.peak(t, func() {
+		for range 4 {
+			conn, err := net.Dial("tcp", p.GRPC)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer conn.Close()
+			conns = append(conns, conn)
+			framer := http2.NewFramer(conn, conn)
+			io.WriteString(conn, http2.ClientPreface)
+			framer.WriteSettings()
+			for id := uint32(1); id < 200; id += 2 {
+				var block bytes.Buffer
+				enc := hpack.NewEncoder(&block)
+				for _, f := range [][2]string{{":method", "POST"}, {":scheme", "http"}, {":path", sekishov1.AttestationService_GetAttestation_FullMethodName}, {":authority", "x"}, {"content-type", "application/grpc"}, {"te", "trailers"}, {"authorization", "Bearer " + builderToken}} {
+					enc.WriteField(hpack.HeaderField{Name: f[0], Value: f[1]})
+				}
+				framer.WriteHeaders(http2.HeadersFrameParam{StreamID: id, BlockFragment: block.Bytes(), EndHeaders: true})
+				framer.WriteData(id, true, message)
+			}
+		}
+		for range 30 {
+			if err := evaluate(t, old); err != nil {
+				t.Errorf("evaluating meanwhile: %v", err)
+			}
+			time.Sleep(100 * time.Millisecond)
+		}
+		for _, c := range conns {
+			c.Close()
+		}
+	})
+	t.Logf("at most %d MiB", most)
+	if most > bound {
+		t.Errorf("%d MiB, want at most %d", most, bound)
+	}
+	if _, err := sekishov1.NewAttestationServiceClient(old).GetAttestation(as(t.Context(), builderToken), &sekishov1.GetAttestationRequest{Attestation: large.GetAttestation().GetDigest()}); err != nil {
+		t.Errorf("asked again by the same caller, who reads now: %v", err)
+	}
 }
 
 // strangersSBOM hands in SBOMs as a builder who is no submitter: nobody reads them.
