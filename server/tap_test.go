@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"io"
 	"net"
 	"sync/atomic"
@@ -59,7 +60,7 @@ func overConn(t testing.TB, c net.Conn) *peerByHand {
 		defer close(p.closed)
 		for {
 			f, err := p.framer.ReadFrame()
-			if _, ok := err.(http2.StreamError); ok {
+			if errors.As(err, &http2.StreamError{}) {
 				continue
 			} else if err != nil {
 				return

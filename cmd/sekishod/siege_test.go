@@ -3,7 +3,6 @@ package main
 import (
 	"bytes"
 	"context"
-	"crypto/tls"
 	"encoding/binary"
 	"fmt"
 	"io"
@@ -96,9 +95,9 @@ func (h *halfMessage) Read(b []byte) (int, error) {
 // halves sends half messages, so many at once on one connection, and returns when all
 // of them have ended.
 func (p *process) halves(ctx context.Context, streams, mib int, method, token string) {
-	transport := &http2.Transport{AllowHTTP: true, StrictMaxConcurrentStreams: true, DialTLSContext: func(ctx context.Context, network, addr string, _ *tls.Config) (net.Conn, error) {
-		return (&net.Dialer{}).DialContext(ctx, network, addr)
-	}}
+	var plain http.Protocols
+	plain.SetUnencryptedHTTP2(true)
+	transport := &http.Transport{Protocols: &plain, HTTP2: &http.HTTP2Config{StrictMaxConcurrentRequests: true}}
 	defer transport.CloseIdleConnections()
 	var wg sync.WaitGroup
 	for range streams {
