@@ -82,12 +82,12 @@ const (
 func Reasons() []Reason { return slices.Clone(reasons) }
 
 var reasons = []Reason{
-	ErrDocumentTooLarge, ErrBadRequest, ErrUnsupportedPayloadType, ErrUnsupportedStatementType, ErrWrongPredicateType,
+	ErrBusy, ErrDocumentTooLarge, ErrBadRequest, ErrUnsupportedPayloadType, ErrUnsupportedStatementType, ErrWrongPredicateType,
 	ErrNoDigest, ErrMalformedDigest, ErrUnknownLevel, ErrNotLoggable, ErrOverLimit, ErrMalformed, ErrInvalidTrustRoot, ErrInvalidPolicy,
 	ErrUnsupportedSBOMVersion, ErrUnsupportedSBOMFormat, ErrMalformedPURL, ErrMalformedSBOM,
 	ErrNotAnAttestation, ErrNoTransparency, ErrNoTrustedTime, ErrLogEntryMismatch, ErrUntrustedRoot, ErrUnknownKey, ErrBadSignature, ErrMalformedBundle,
 	ErrUnauthenticated, ErrForbidden, ErrControlStatement, ErrSubmitterNotAllowed, ErrThresholdNotMet, ErrNotNextVersion,
-	ErrLogDamaged, ErrLogRolledBack, ErrIndexDamaged, ErrStaleIndex, ErrNoArtifact, ErrBusy, ErrStorageFull, ErrLogBusy, ErrShuttingDown, ErrNoSuchProof,
+	ErrLogDamaged, ErrLogRolledBack, ErrIndexDamaged, ErrStaleIndex, ErrNoArtifact, ErrStorageFull, ErrLogBusy, ErrShuttingDown, ErrNoSuchProof,
 	ErrKeyUnavailable, ErrKeyDenied, ErrKeyUnusable, ErrNotRegistered, ErrNotFound, ErrDeadlineExceeded, ErrCancelled, ErrInternal,
 }
 

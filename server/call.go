@@ -22,6 +22,7 @@ type call struct {
 	gateway  bool // it comes from the JSON port, which has weighed what it sends and gets
 	conn     *conn
 	cancel   context.CancelFunc
+	work     *hold // what it has of the budget while it is answered
 
 	// What follows is of its connection's account.
 	began uint64 // bytes that the connection had brought

@@ -92,7 +92,7 @@ func (c *conn) Read(b []byte) (int, error) {
 	n, err := c.Conn.Read(b)
 	if n > 0 {
 		if over := c.count(n); over != nil {
-			c.Close() //nolint:errcheck // it is ended for another reason
+			c.end("overdrawn")
 			return 0, over
 		}
 	}

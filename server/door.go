@@ -39,6 +39,7 @@ type door struct {
 	most, perAddress int
 	budget           *budget
 	now              func() time.Time
+	ended            func(why string) // is told of each connection that the door ends
 
 	strangers atomic.Int64 // bytes of requests that are not whole, of connections without a token
 	lasting   atomic.Int64 // health watches
@@ -58,7 +59,7 @@ type address struct {
 
 func newDoor(l net.Listener, connections int, b *budget) *door {
 	return &door{
-		Listener: l, most: connections, perAddress: max(connections/2, 1), budget: b,
+		Listener: l, most: connections, perAddress: max(connections/2, 1), budget: b, ended: func(string) {},
 		now:   time.Now, //nolint:forbidigo // since when a connection is idle: nothing that is kept
 		conns: list.New(), places: map[*conn]*list.Element{}, addresses: map[netip.Prefix]*address{},
 	}
@@ -75,6 +76,7 @@ func (d *door) Accept() (net.Conn, error) {
 			return c, nil
 		}
 		raw.Close() //nolint:errcheck // there is no room for it
+		d.ended("no room")
 	}
 }
 
@@ -108,7 +110,7 @@ func (d *door) enter(raw net.Conn) *conn {
 	d.remove(idle)
 	d.add(c)
 	d.mu.Unlock()
-	idle.Close() //nolint:errcheck // it makes room
+	idle.end("made room")
 	return c
 }
 
@@ -154,7 +156,7 @@ func (d *door) watch(ctx context.Context) {
 			return
 		case <-tick.C:
 			for _, c := range d.sweep() {
-				c.Close() //nolint:errcheck // it was idle
+				c.end("idle")
 			}
 		}
 	}
@@ -206,8 +208,14 @@ func (c *conn) offend(n int) {
 	}
 	now := c.door.now()
 	if !c.offences.AllowN(now, n) || !c.address.offences.AllowN(now, n) {
-		c.Close() //nolint:errcheck // it is ended for another reason
+		c.end("offences")
 	}
+}
+
+// end closes a connection, and has it counted why.
+func (c *conn) end(why string) {
+	c.Close() //nolint:errcheck // whatever it says, it is ended
+	c.door.ended(why)
 }
 
 func newOffences(times int) *rate.Limiter {

@@ -67,7 +67,9 @@ func TestDoor(t *testing.T) {
 		}
 		gone = append(gone, g)
 	}
-	if c, _ := comes(d, "198.51.100.1:1000"); c == nil || !gone[0].Load() || gone[1].Load() {
+	why := ""
+	d.ended = func(w string) { why = w }
+	if c, _ := comes(d, "198.51.100.1:1000"); c == nil || why != "made room" || !gone[0].Load() || gone[1].Load() {
 		t.Errorf("the ninth of eight: %v; the oldest stranger is gone: %v", c, gone[0].Load())
 	}
 	if d.conns.Len() != 8 {

@@ -99,8 +99,11 @@ func (b *budget) body(c *call, r *http.Request) (*hold, error) {
 		return nil, nil
 	}
 	from := b.receiving
-	if asking(c.method) {
+	switch {
+	case asking(c.method):
 		from = b.answers
+	case size > middling:
+		from = b.arriving
 	}
 	return from.take(c, account(c.caller), timesJSON*min(size, maxMessage))
 }
@@ -116,7 +119,7 @@ func (b *budget) load(c *call) (*hold, error) {
 	if n == 0 {
 		return nil, nil
 	}
-	return b.working.take(c, account(c.caller), 2*n)
+	return b.working.take(c, account(c.caller), 2*n*maxMessage)
 }
 
 // A weighedWriter takes what a large answer needs until the other side has taken it,
@@ -153,8 +156,8 @@ func (w *weighedWriter) Write(b []byte) (int, error) {
 			return 0, fmt.Errorf("answering: %w", err)
 		}
 		w.unsent = h
-		w.loaded.shrink(0)
 	}
+	w.loaded.release() // it is made; what is still to be done may take the other side long
 	w.begun = true
 	return w.ResponseWriter.Write(b)
 }

@@ -39,6 +39,7 @@ type outcome struct {
 // them. An error that is not listed is Internal: logged with its request id,
 // and not sent.
 var outcomes = []outcome{
+	{errBusy, codes.ResourceExhausted, "BUSY"},
 	// What was handed in.
 	{register.ErrTooLarge, codes.ResourceExhausted, "DOCUMENT_TOO_LARGE"},
 	{register.ErrBadRequest, codes.InvalidArgument, "BAD_REQUEST"},
@@ -87,7 +88,6 @@ var outcomes = []outcome{
 	{store.ErrCorrupt, codes.FailedPrecondition, "INDEX_DAMAGED"},
 	{verifier.ErrFacts, codes.FailedPrecondition, "INDEX_DAMAGED"},
 	{decide.ErrNoArtifact, codes.InvalidArgument, "NO_ARTIFACT"},
-	{errBusy, codes.ResourceExhausted, "BUSY"},
 	{store.ErrFull, codes.ResourceExhausted, "STORAGE_FULL"},
 	{tlog.ErrPushback, codes.Unavailable, "LOG_BUSY"},
 	{tlog.ErrClosed, codes.Unavailable, "SHUTTING_DOWN"},

@@ -90,12 +90,13 @@ func (s *Server) admitUnary(ctx context.Context, req any, info *grpc.UnaryServer
 		return nil, err
 	}
 	// A large request stays on its connection's account until it is on the budget's.
-	work, err := s.budget.work(ctx, c, req)
+	work, err := s.budget.weigh(ctx, c, req)
 	c.conn.arrived(c)
 	if err != nil {
 		return nil, err
 	}
-	defer work.release()
+	c.work = work
+	defer func() { c.work.release() }()
 	resp, err := next(ctx, req)
 	if errors.Is(ctx.Err(), context.Canceled) {
 		c.conn.offend(1) // it was sent and taken back
@@ -103,7 +104,7 @@ func (s *Server) admitUnary(ctx context.Context, req any, info *grpc.UnaryServer
 	if err != nil {
 		return nil, err
 	}
-	return s.budget.send(ctx, c, resp, work)
+	return s.budget.send(ctx, c, resp)
 }
 
 func (s *Server) admitStream(srv any, ss grpc.ServerStream, info *grpc.StreamServerInfo, next grpc.StreamHandler) error {

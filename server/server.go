@@ -105,6 +105,7 @@ type Server struct {
 // New returns a server that serves nothing yet.
 func New(c Config) (*Server, error) {
 	s := prepare(c)
+	c.Blobs = weighedBlobs{c.Blobs, s.budget}
 	s.grpc = grpc.NewServer(s.options()...)
 	s.grpc.RegisterService(s.receivingLarge(sekishov1.AttestationService_ServiceDesc), &attestations{Config: c})
 	sekishov1.RegisterAdmissionServiceServer(s.grpc, &admission{Config: c})
@@ -198,6 +199,7 @@ func (s *Server) Serve(ctx context.Context, grpcListener, httpListener net.Liste
 // guard puts the limits of connections before a listener, until the service stops.
 func (s *Server) guard(l net.Listener) net.Listener {
 	d := newDoor(l, s.c.Connections, s.budget)
+	d.ended = func(why string) { s.metrics.ended.WithLabelValues(why).Inc() }
 	go d.watch(s.stopping)
 	return d
 }

@@ -17,17 +17,18 @@ import (
 const (
 	timesAttested = 8
 	timesSBOM     = 26
-	timesJSON     = 6 // its text, what it decodes to, and the same as a message
+	timesLoaded   = 10 // its envelope and its bundle, and both as a message
+	timesJSON     = 6  // its text, what it decodes to, and the same as a message
 )
 
-// loading is what it takes at most to answer with a document that was registered, the
-// largest of 16 MiB: nobody knows its size before it is read.
+// loading is what it takes to answer with a document that was registered, as a
+// multiple of its size; 0 for what answers with none.
 func loading(method string) int64 {
 	switch method {
 	case sekishov1.AttestationService_GetAttestation_FullMethodName:
-		return 10 * 16 << 20
+		return timesLoaded
 	case sekishov1.SbomService_GetSbom_FullMethodName, sekishov1.SbomService_ListComponents_FullMethodName:
-		return timesSBOM * 16 << 20
+		return timesSBOM
 	}
 	return 0
 }
@@ -50,15 +51,9 @@ func asking(method string) bool {
 	return len(access[method]) > 0 && access[method][0] == everyone
 }
 
-// work takes what a request needs until it is answered. It is whole, and nobody has
+// weigh takes what a request needs until it is answered. It is whole, and nobody has
 // looked into it.
-func (b *budget) work(ctx context.Context, c *call, req any) (*hold, error) {
-	if n := loading(c.method); n > 0 {
-		if c.gateway {
-			return nil, nil // the JSON port has it already
-		}
-		return b.working.take(ctx, account(c.caller), n)
-	}
+func (b *budget) weigh(ctx context.Context, c *call, req any) (*hold, error) {
 	if c.small = c.conn != nil && c.conn.size(c) < smallMessage/2; c.small { // half, for what the transport had read ahead
 		return nil, nil
 	}
@@ -88,7 +83,7 @@ type sized struct {
 
 // send takes what a large answer needs until the other side has taken it: who does
 // not read must not have it kept for nothing.
-func (b *budget) send(ctx context.Context, c *call, resp any, work *hold) (any, error) {
+func (b *budget) send(ctx context.Context, c *call, resp any) (any, error) {
 	if c.conn == nil {
 		return resp, nil // through memory: the JSON port counts what it writes
 	}
@@ -111,7 +106,7 @@ func (b *budget) send(ctx context.Context, c *call, resp any, work *hold) (any, 
 	if err != nil {
 		return nil, err
 	}
-	work.release()
+	c.work.release()
 	c.conn.owe(h)
 	return &sized{m, c.conn, h}, nil
 }

@@ -166,7 +166,7 @@ func (p *process) register(t *testing.T, c *grpc.ClientConn, of string, padding 
 	ctx, cancel := context.WithTimeout(as(t.Context(), p.admin), 20*time.Second)
 	defer cancel()
 	statement := bytes.Replace(testhouse.Provenance(attest.SHA256([]byte(of)), "https://localhost/builder"),
-		[]byte(`"source"`), []byte(`"padding":"`+strings.Repeat("x", padding)+`","source"`), 1)
+		[]byte(`"externalParameters"`), []byte(`"internalParameters":{"padding":"`+strings.Repeat("x", padding)+`"},"externalParameters"`), 1)
 	return sekishov1.NewAttestationServiceClient(c).CreateAttestation(ctx, &sekishov1.CreateAttestationRequest{
 		Document: &sekishov1.CreateAttestationRequest_Statement{Statement: statement},
 	})
