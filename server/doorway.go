@@ -63,7 +63,7 @@ func (s *Server) admitting(next http.Handler) http.Handler {
 			return
 		}
 		defer loaded.release()
-		out := &weighedWriter{ResponseWriter: w, budget: s.budget, call: c, loaded: loaded, refuse: refuse}
+		out := &weighedWriter{ResponseWriter: w, budget: s.budget, call: c, received: received, loaded: loaded, refuse: refuse}
 		defer func() { out.unsent.release() }()
 		next.ServeHTTP(out, r)
 	})
@@ -126,12 +126,13 @@ func (b *budget) load(c *call) (*hold, error) {
 // in place of what it took to make it.
 type weighedWriter struct {
 	http.ResponseWriter
-	budget *budget
-	call   *call
-	loaded *hold
-	unsent *hold
-	begun  bool
-	refuse func(error)
+	budget   *budget
+	call     *call
+	received *hold
+	loaded   *hold
+	unsent   *hold
+	begun    bool
+	refuse   func(error)
 }
 
 // Unwrap is for net/http.
@@ -145,6 +146,8 @@ func (w *weighedWriter) WriteHeader(code int) {
 
 // Write writes; the gateway writes an answer in one piece.
 func (w *weighedWriter) Write(b []byte) (int, error) {
+	// The question is answered; and who takes of one pool twice could wait for himself.
+	w.received.release()
 	if !w.begun && len(b) > smallMessage && w.unsent == nil {
 		from := w.budget.unsent
 		if asking(w.call.method) {

@@ -58,8 +58,8 @@ func (b *budget) weigh(ctx context.Context, c *call, req any) (*hold, error) {
 		return nil, nil
 	}
 	m, ok := req.(proto.Message)
-	if !ok {
-		return nil, nil
+	if !ok || c.gateway && !large(c.method) {
+		return nil, nil // of what comes over the JSON port only the parsing is still to be weighed
 	}
 	size := int64(proto.Size(m))
 	if size <= smallMessage {
@@ -101,6 +101,9 @@ func (b *budget) send(ctx context.Context, c *call, resp any) (any, error) {
 	from := b.unsent
 	if asking(c.method) {
 		from = b.answers
+	}
+	if c.work.of(from) {
+		c.work.release() // who takes of one pool twice could wait for himself
 	}
 	h, err := from.take(ctx, account(c.caller), size)
 	if err != nil {

@@ -126,16 +126,16 @@ func (p *process) halves(ctx context.Context, streams, mib int, method, token st
 func TestHalfSentMessages(t *testing.T) {
 	p := launch(t, 4096)
 	old := p.dial(t)
-	for name, c := range map[string]struct {
-		method, token string
-		bound         int
+	for _, c := range []struct { // in this order: what a process has had, it gives back slowly
+		name, method, token string
+		bound               int
 	}{
-		"a stranger":                          {sekishov1.LogService_GetCheckpoint_FullMethodName, "", 250},
-		"a stranger, of what wants a token":   {sekishov1.AttestationService_CreateAttestation_FullMethodName, "", 250},
-		"a builder":                           {sekishov1.AttestationService_CreateAttestation_FullMethodName, builderToken, 700},
-		"a deployer, of what is always small": {sekishov1.AdmissionService_EvaluateDeployment_FullMethodName, deployerToken, 700},
+		{"a stranger", sekishov1.LogService_GetCheckpoint_FullMethodName, "", 250},
+		{"a stranger, of what wants a token", sekishov1.AttestationService_CreateAttestation_FullMethodName, "", 250},
+		{"a builder", sekishov1.AttestationService_CreateAttestation_FullMethodName, builderToken, 700},
+		{"a deployer, of what is always small", sekishov1.AdmissionService_EvaluateDeployment_FullMethodName, deployerToken, 700},
 	} {
-		t.Run(name, func(t *testing.T) {
+		t.Run(c.name, func(t *testing.T) {
 			ctx, stop := context.WithTimeout(t.Context(), 3*time.Second)
 			defer stop()
 			var attackers sync.WaitGroup
@@ -151,7 +151,7 @@ func TestHalfSentMessages(t *testing.T) {
 					if err := evaluate(t, old); err != nil {
 						t.Errorf("evaluating meanwhile: %v", err)
 					}
-					if _, err := p.register(t, old, fmt.Sprint(name, i), 100); err != nil {
+					if _, err := p.register(t, old, fmt.Sprint(c.name, i), 100); err != nil {
 						t.Errorf("registering meanwhile: %v", err)
 					}
 				}
