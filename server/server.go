@@ -138,6 +138,7 @@ func New(c Config) (*Server, error) {
 func prepare(c Config) *Server {
 	c.Connections = cmp.Or(c.Connections, 1024)
 	c.Memory = cmp.Or(c.Memory, 1<<30)
+	c.Connections = min(c.Connections, int(c.Memory>>18)) // one has some 80 KiB when it has been used
 	s := &Server{c: c, health: health.NewServer(), metrics: newMetrics(c.Metrics, c.Follow), budget: newBudget(c.Memory, runtime.GOMAXPROCS(0))}
 	s.stopping, s.stop = context.WithCancel(context.Background())
 	return s
