@@ -63,6 +63,7 @@ const (
 	ErrIndexDamaged     Reason = "INDEX_DAMAGED"
 	ErrStaleIndex       Reason = "STALE_INDEX"
 	ErrNoArtifact       Reason = "NO_ARTIFACT"
+	ErrBusy             Reason = "BUSY"
 	ErrStorageFull      Reason = "STORAGE_FULL"
 	ErrLogBusy          Reason = "LOG_BUSY"
 	ErrShuttingDown     Reason = "SHUTTING_DOWN"
@@ -87,7 +88,7 @@ const (
 func Reasons() []Reason { return slices.Clone(reasons) }
 
 var reasons = []Reason{
-	ErrDocumentTooLarge, ErrQuotaExceeded, ErrBadRequest, ErrUnsupportedPayloadType, ErrUnsupportedStatementType, ErrWrongPredicateType,
+	ErrBusy, ErrDocumentTooLarge, ErrQuotaExceeded, ErrBadRequest, ErrUnsupportedPayloadType, ErrUnsupportedStatementType, ErrWrongPredicateType,
 	ErrNoDigest, ErrMalformedDigest, ErrUnknownLevel, ErrNotLoggable, ErrOverLimit, ErrMalformed, ErrInvalidTrustRoot, ErrInvalidPolicy,
 	ErrUnsupportedSBOMVersion, ErrUnsupportedSBOMFormat, ErrMalformedPURL, ErrMalformedSBOM,
 	ErrNotAnAttestation, ErrNoTransparency, ErrNoTrustedTime, ErrLogEntryMismatch, ErrUntrustedRoot, ErrUnknownKey, ErrBadSignature, ErrMalformedBundle,

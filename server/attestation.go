@@ -167,7 +167,11 @@ func load(ctx context.Context, c Config, r row) (kept, error) {
 		return kept{}, fmt.Errorf("proving entry %d: %w", r.index, err)
 	}
 	record, payload, err := follow.Load(ctx, c.Blobs, rc.LeafHash)
-	if err != nil {
+	switch {
+	case err == nil:
+	case ctx.Err() != nil || errors.Is(err, errBusy):
+		return kept{}, err // nothing is wrong with what is kept
+	default:
 		return kept{}, fmt.Errorf("%w: %w", follow.ErrDamaged, err)
 	}
 	return kept{record, payload, rc}, nil

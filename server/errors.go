@@ -8,6 +8,8 @@ import (
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/protoadapt"
+	"google.golang.org/protobuf/types/known/durationpb"
 
 	"github.com/sekisho-dev/sekisho/attest"
 	"github.com/sekisho-dev/sekisho/internal/strictyaml"
@@ -37,6 +39,7 @@ type outcome struct {
 // decides, so that causes stand above what wraps them. An error that is not listed
 // is Internal: logged with its request id, and not sent.
 var outcomes = []outcome{
+	{errBusy, codes.ResourceExhausted, "BUSY"},
 	// What was handed in.
 	{register.ErrTooLarge, codes.ResourceExhausted, "DOCUMENT_TOO_LARGE"},
 	{register.ErrQuota, codes.ResourceExhausted, "QUOTA_EXCEEDED"},
@@ -218,13 +221,22 @@ func infoOf(s *status.Status) *errdetails.ErrorInfo {
 	return nil
 }
 
+// details are what a status of ours carries: why, and when to come again where that
+// is to be said.
+func details(info *errdetails.ErrorInfo) []protoadapt.MessageV1 {
+	if info.GetReason() == "BUSY" {
+		return []protoadapt.MessageV1{info, &errdetails.RetryInfo{RetryDelay: durationpb.New(retryAfter)}}
+	}
+	return []protoadapt.MessageV1{info}
+}
+
 func withReason(code codes.Code, reason, message, requestID string) *status.Status {
 	s := status.New(code, cut(message, maxText))
 	info := &errdetails.ErrorInfo{Reason: reason, Domain: ErrorDomain}
 	if requestID != "" { // the JSON port has none before it asks
 		info.Metadata = map[string]string{"requestId": requestID}
 	}
-	detailed, err := s.WithDetails(info)
+	detailed, err := s.WithDetails(details(info)...)
 	if err != nil {
 		return s
 	}

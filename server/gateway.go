@@ -30,10 +30,12 @@ type gateway struct {
 	closed   atomic.Bool
 	mux      *runtime.ServeMux
 	paths    map[string][]string // of the API, and the methods of each
+	// operations are the API's methods, by HTTP's verb.
+	operations map[string][]operation
 }
 
 func newGateway(s *grpc.Server) (*gateway, error) {
-	g := &gateway{listener: bufconn.Listen(1 << 20), server: s}
+	g := &gateway{listener: bufconn.Listen(256 << 10), server: s}
 	var err error
 	if g.conns, err = dialAll(gatewayConnections, g.listener.DialContext); err != nil {
 		return nil, err
@@ -50,6 +52,9 @@ func newGateway(s *grpc.Server) (*gateway, error) {
 		runtime.SetQueryParameterParser(&strictQuery{}),
 	)
 	if g.paths, err = described(sekishov1.OpenAPI); err != nil {
+		return nil, err
+	}
+	if g.operations, err = operations(sekishov1.OpenAPI); err != nil {
 		return nil, err
 	}
 	ctx := context.Background()
@@ -108,12 +113,12 @@ func (s *Server) routes() http.Handler {
 		mux.Handle(path, allowing(h))
 	}
 	mux.HandleFunc("/", noSuchPath)
-	return guarded(mux)
+	return mux
 }
 
-// guarded has every answer read as what it says it is, and kept by nobody, but for
+// plain has every answer read as what it says it is, and kept by nobody, but for
 // the tiles, which say themselves how long they may be kept.
-func guarded(h http.Handler) http.Handler {
+func plain(h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("X-Content-Type-Options", "nosniff")
 		w.Header().Set("Cache-Control", "no-store")

@@ -7,10 +7,12 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
+	"strconv"
 	"strings"
 
 	"github.com/grpc-ecosystem/grpc-gateway/v2/runtime"
 	"google.golang.org/genproto/googleapis/rpc/code"
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
@@ -51,6 +53,11 @@ func writeStatus(w http.ResponseWriter, s *status.Status) {
 	s = complete(s, "")
 	if s.Code() == codes.Unauthenticated {
 		w.Header().Set("WWW-Authenticate", "Bearer")
+	}
+	for _, d := range s.Details() {
+		if later, ok := d.(*errdetails.RetryInfo); ok {
+			w.Header().Set("Retry-After", strconv.FormatFloat(later.GetRetryDelay().AsDuration().Seconds(), 'f', 0, 64))
+		}
 	}
 	info := infoOf(s)
 	body := NewErrorBody(s.Code(), info.GetReason(), s.Message())

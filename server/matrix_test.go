@@ -55,6 +55,8 @@ func TestAuthorizationOfEveryMethod(t *testing.T) {
 			}
 			got, want := call(method, credentials...), codes.OK // or what an empty request deserves
 			switch {
+			case method == sekishov1.SbomService_UploadSbom_FullMethodName && role == identity.Builder: // who is no submitter
+				want = codes.PermissionDenied
 			case slices.Contains(roles, everyone) || slices.Contains(roles, role):
 			case role == "":
 				want = codes.Unauthenticated
@@ -97,7 +99,7 @@ func TestAuthorizationOfEveryPath(t *testing.T) {
 	all := func(status int) []int { return slices.Repeat([]int{status}, len(tokens)) }
 	readers, writers, askers := []int{401, 401, 200, 200, 200, 200}, []int{401, 401, 400, 403, 403, 400}, []int{401, 401, 403, 400, 400, 400}
 	for request, want := range map[string][]int{
-		"POST /v1/attestations": writers, "POST /v1/sboms": writers,
+		"POST /v1/attestations": writers, "POST /v1/sboms": {401, 401, 403, 403, 403, 400}, // the builder is no submitter
 		"POST /v1/deployments:evaluate": askers, "POST /v1/deployments:batchEvaluate": askers, "POST /v1/artifacts:explain": askers,
 		"GET /v1/attestations": readers, "GET /v1/attestations/0": readers, "GET /v1/attestations/0:bundle": readers, "GET /v1/policy": readers, "GET /v1/trust-root": readers,
 		"HEAD /v1/policy": readers, "HEAD /v1/attestations/0:bundle": readers, "GET /v1/%70olicy": readers, "GET /v1/attestations/0%3Abundle": readers,

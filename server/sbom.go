@@ -52,6 +52,10 @@ func (l *listing) keep(index uint64, rows []sbom.Row) {
 }
 
 func (s *sboms) UploadSbom(ctx context.Context, req *sekishov1.UploadSbomRequest) (*sekishov1.UploadSbomResponse, error) {
+	caller := verifier.Caller{Issuer: callerOf(ctx).Issuer, Subject: callerOf(ctx).Subject}
+	if err := s.Register.MaySubmit(caller); err != nil {
+		return nil, err // before its document is read, which takes a second of a large one
+	}
 	subject, err := subjectOf(req.GetArtifact())
 	if err != nil {
 		return nil, err
@@ -64,9 +68,8 @@ func (s *sboms) UploadSbom(ctx context.Context, req *sekishov1.UploadSbomRequest
 	if err != nil {
 		return nil, err
 	}
-	caller := callerOf(ctx)
 	regs, err := s.Register.Register(ctx, register.Submission{
-		Caller:       verifier.Caller{Issuer: caller.Issuer, Subject: caller.Subject},
+		Caller:       caller,
 		Statement:    statement,
 		ValidateOnly: req.GetValidateOnly(),
 	})

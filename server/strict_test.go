@@ -62,7 +62,7 @@ func TestAdvisoryStrictRequests(t *testing.T) {
 		// By the method that it is sent with.
 		{"POST", "/v1/policy", "", http.Header{"X-Http-Method-Override": {"GET"}}, 405, "METHOD_NOT_ALLOWED"},
 		{"POST", "/v1/policy", "", http.Header{"X-Http-Method-Override": {"GET"}, "Content-Type": {form}}, 405, "METHOD_NOT_ALLOWED"},
-		{"POST", "/v1/attestations/0", "a=b", http.Header{"X-Http-Method-Override": {"GET"}, "Content-Type": {form}}, 415, "UNSUPPORTED_MEDIA_TYPE"},
+		{"POST", "/v1/attestations/0", "a=b", http.Header{"X-Http-Method-Override": {"GET"}, "Content-Type": {form}}, 405, "METHOD_NOT_ALLOWED"},
 		{"POST", "/v1/attestations/0", "", http.Header{"Content-Type": {form}}, 405, "METHOD_NOT_ALLOWED"},
 		// With the service's deadline.
 		{"GET", "/v1/policy", "", http.Header{"Grpc-Timeout": {"xyz"}}, 200, ""},

@@ -55,10 +55,10 @@ func bounded(s *status.Status, info *errdetails.ErrorInfo) *status.Status {
 		}
 	}
 	text := cut(s.Message(), maxText)
-	if text == s.Message() && len(s.Details()) == 1 && proto.Equal(kept, info) {
+	if text == s.Message() && len(s.Details()) == len(details(kept)) && proto.Equal(kept, info) {
 		return s
 	}
-	out, err := status.New(s.Code(), text).WithDetails(kept)
+	out, err := status.New(s.Code(), text).WithDetails(details(kept)...)
 	if err != nil {
 		return status.New(s.Code(), text)
 	}

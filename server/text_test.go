@@ -59,7 +59,7 @@ func FuzzStatusIsShort(f *testing.F) {
 			t.Fatal(err)
 		}
 		log := slog.New(slog.DiscardHandler)
-		ctx := context.WithValue(t.Context(), requestIDKey, "ID")
+		ctx := context.WithValue(t.Context(), callKey, &call{Context: t.Context()})
 		for _, err := range []error{
 			errors.New(text),
 			fmt.Errorf("%s: %w", text, outcomes[int(which)%len(outcomes)].err),
@@ -112,16 +112,17 @@ func TestNothingOfThisHost(t *testing.T) {
 	for name, cause := range causes {
 		for _, o := range outcomes {
 			var logged bytes.Buffer
-			ctx := context.WithValue(t.Context(), requestIDKey, "REQUEST")
+			ctx := context.WithValue(t.Context(), callKey, &call{Context: t.Context()})
+			id := requestID(ctx)
 			err := fmt.Errorf("%w: writing: %w", o.err, cause)
 			s := status.Convert(toStatus(ctx, slog.New(slog.NewTextHandler(&logged, nil)), err))
 			if hasPath(s.Message()) || strings.Contains(s.Message(), "10.9.8.7") {
 				t.Errorf("%s under %s: %s", name, o.reason, s.Message())
 			}
-			if !strings.Contains(logged.String(), "REQUEST") || !strings.Contains(logged.String(), strings.Split(cause.Error(), `"`)[0]) {
+			if !strings.Contains(logged.String(), id) || !strings.Contains(logged.String(), strings.Split(cause.Error(), `"`)[0]) {
 				t.Errorf("%s under %s: the log has %q", name, o.reason, logged.String())
 			}
-			if got := infoOf(s); got.GetReason() != o.reason || got.GetMetadata()["requestId"] != "REQUEST" {
+			if got := infoOf(s); got.GetReason() != o.reason || got.GetMetadata()["requestId"] != id {
 				t.Errorf("%s under %s: %v", name, o.reason, got)
 			}
 		}

@@ -16,21 +16,13 @@ import (
 	sekishov1 "github.com/sekisho-dev/sekisho/proto/sekisho/v1"
 )
 
-// TestMain is also sekishod itself, for tests that look at it as a process.
-func TestMain(m *testing.M) {
-	if os.Getenv("SEKISHOD_TEST_IS_MAIN") != "" {
-		main()
-		return
-	}
-	os.Exit(m.Run())
-}
-
-// process starts sekishod as a process of its own, and waits until it listens.
-func process(t *testing.T, data string) *exec.Cmd {
+// started starts sekishod as a process of its own on a data directory, and waits until
+// it listens.
+func started(t *testing.T, data string) *exec.Cmd {
 	t.Helper()
 	os.Remove(filepath.Join(data, "endpoint.json")) //nolint:errcheck // it need not be there
 	cmd := exec.Command(os.Args[0], "--data", data, "--grpc-addr", "127.0.0.1:0", "--http-addr", "127.0.0.1:0")
-	cmd.Env = append(os.Environ(), "SEKISHOD_TEST_IS_MAIN=1")
+	cmd.Env = append(os.Environ(), serveWithFiles+"=4096")
 	cmd.Stderr = t.Output()
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -84,7 +76,7 @@ func TestStartIsFrugal(t *testing.T) {
 	}
 	ask.stop()
 
-	with := process(t, data)
+	with := started(t, data)
 	usual := mostMemory(t, with)
 	if err := with.Process.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)
@@ -93,7 +85,7 @@ func TestStartIsFrugal(t *testing.T) {
 	if err := os.Remove(filepath.Join(data, "index.bolt")); err != nil {
 		t.Fatal(err)
 	}
-	without := process(t, data)
+	without := started(t, data)
 	if most := mostMemory(t, without); most > usual+256<<20 {
 		t.Errorf("it takes %d MiB to read the log again, and %d MiB without", most>>20, usual>>20)
 	} else {
