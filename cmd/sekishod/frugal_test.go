@@ -20,14 +20,14 @@ import (
 // it listens.
 func started(t *testing.T, data string) *exec.Cmd {
 	t.Helper()
-	os.Remove(filepath.Join(data, "endpoint.json")) //nolint:errcheck // it need not be there
+	os.Remove(filepath.Join(data, "endpoint.json")) // it need not be there
 	cmd := exec.Command(os.Args[0], "--data", data, "--grpc-addr", "127.0.0.1:0", "--http-addr", "127.0.0.1:0")
 	cmd.Env = append(os.Environ(), serveWithFiles+"=4096")
 	cmd.Stderr = t.Output()
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { cmd.Process.Kill() }) //nolint:errcheck // it has ended, or ends now
+	t.Cleanup(func() { cmd.Process.Kill() }) // it has ended, or ends now
 	for range 3000 {
 		var e endpoint
 		if raw, err := os.ReadFile(filepath.Join(data, "endpoint.json")); err == nil && json.Unmarshal(raw, &e) == nil {
@@ -81,7 +81,7 @@ func TestStartIsFrugal(t *testing.T) {
 	if err := with.Process.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)
 	}
-	with.Wait() //nolint:errcheck // how it ends is another test's
+	with.Wait() // how it ends is another test's
 	if err := os.Remove(filepath.Join(data, "index.bolt")); err != nil {
 		t.Fatal(err)
 	}

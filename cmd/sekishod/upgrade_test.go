@@ -170,7 +170,7 @@ func serving(t *testing.T, data string) *asking {
 			return
 		}
 		stopped = true
-		conn.Close() //nolint:errcheck // nothing is under way
+		conn.Close() // nothing is under way
 		cancel()
 		if err := <-done; err != nil {
 			t.Errorf("the service ended: %v", err)
@@ -187,7 +187,7 @@ func unpack(t *testing.T, path string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer file.Close() //nolint:errcheck // only read
+	defer file.Close() // only read
 	z, err := gzip.NewReader(file)
 	if err != nil {
 		t.Fatal(err)
