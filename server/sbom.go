@@ -10,6 +10,7 @@ import (
 	"github.com/sekisho-dev/sekisho/attest"
 	sekishov1 "github.com/sekisho-dev/sekisho/proto/sekisho/v1"
 	"github.com/sekisho-dev/sekisho/sbom"
+	"github.com/sekisho-dev/sekisho/server/decide"
 	"github.com/sekisho-dev/sekisho/server/follow"
 	"github.com/sekisho-dev/sekisho/server/register"
 	"github.com/sekisho-dev/sekisho/store"
@@ -140,9 +141,12 @@ func newest(ctx context.Context, f *follow.Follower, artifact string) (found row
 		return row{}, err
 	}
 	err = f.View(ctx, func(snap store.Snapshot, c *follow.Control) error {
-		for rec, err := range snap.Find(store.Key{Kind: store.Subject, Value: string(digest)}, 0) {
+		for rec, err := range decide.Evidence(snap, c.Trust, digest) {
 			if err != nil {
 				return err
+			}
+			if found.facts != nil && rec.Index < found.index {
+				continue
 			}
 			facts, err := verifier.RestoreFacts(rec.Value)
 			if err != nil {

@@ -92,25 +92,38 @@ func (k *knowledge) lookByName() error {
 	k.evidence = k.evidence[:0]
 	seen := map[uint64]bool{}
 	for _, d := range k.artifact.Acceptable() {
-		keys, err := k.named(d)
-		if err != nil {
-			return err
-		}
-		for _, key := range keys {
-			for rec, err := range k.s.Find(key, 0) {
-				if err == nil && !seen[rec.Index] {
-					seen[rec.Index] = true
-					err = k.add(rec)
-				}
-				if err != nil {
-					return err
-				}
+		for rec, err := range Evidence(k.s, k.trust, d) {
+			if err == nil && !seen[rec.Index] {
+				seen[rec.Index] = true
+				err = k.add(rec)
+			}
+			if err != nil {
+				return err
 			}
 		}
 	}
 	slices.SortFunc(k.evidence, func(a, b policy.Attestation) int { return cmp.Compare(a.LogIndex, b.LogIndex) })
 	k.looked = true
 	return nil
+}
+
+// Evidence iterates over the records of what signers whom the trust root names have
+// signed about an artifact, signer by signer. What others signed is not read.
+func Evidence(s store.Snapshot, trust *verifier.TrustRoot, artifact attest.Digest) iter.Seq2[store.Record, error] {
+	return func(yield func(store.Record, error) bool) {
+		keys, err := named(s, trust, artifact)
+		if err != nil {
+			yield(store.Record{}, err)
+			return
+		}
+		for _, key := range keys {
+			for rec, err := range s.Find(key, 0) {
+				if !yield(rec, err) || err != nil {
+					return
+				}
+			}
+		}
+	}
 }
 
 // add weighs a record, and lets go of what was read to do so.
@@ -123,14 +136,14 @@ func (k *knowledge) add(rec store.Record) error {
 // named returns the keys of all evidence about a digest by those whom the trust root
 // names. Whichever are fewer, the keys that the trust root names or those that have
 // signed something about the artifact, are gone through.
-func (k *knowledge) named(d attest.Digest) (keys []store.Key, err error) {
-	all, err := k.s.Count(store.Key{Kind: store.Subject, Value: string(d)})
+func named(s store.Snapshot, trust *verifier.TrustRoot, d attest.Digest) (keys []store.Key, err error) {
+	all, err := s.Count(store.Key{Kind: store.Subject, Value: string(d)})
 	if err != nil || all == 0 {
 		return nil, err
 	}
-	ids := k.trust.KeyIDs()
+	ids := trust.KeyIDs()
 	if all < uint64(len(ids)) {
-		for value, err := range k.s.Values(store.Evidence, follow.KeyGroup(d)) {
+		for value, err := range s.Values(store.Evidence, follow.KeyGroup(d)) {
 			if err != nil {
 				return nil, err
 			}
@@ -143,12 +156,12 @@ func (k *knowledge) named(d attest.Digest) (keys []store.Key, err error) {
 			keys = append(keys, follow.KeyEvidence(d, id))
 		}
 	}
-	for value, err := range k.s.Values(store.Evidence, follow.CertificateGroup(d)) {
+	for value, err := range s.Values(store.Evidence, follow.CertificateGroup(d)) {
 		if err != nil {
 			return nil, err
 		}
 		issuer, identity, known := follow.CertificateSigner(value)
-		if !known || k.trust.NamesCertificate(issuer, identity) {
+		if !known || trust.NamesCertificate(issuer, identity) {
 			keys = append(keys, store.Key{Kind: store.Evidence, Value: value})
 		}
 	}
