@@ -113,6 +113,9 @@ func keyOf(row []byte) []byte { return row[: len(row)-8 : len(row)-8] }
 
 // putGroup counts a key that is new among those whose values have the same first part.
 func putGroup(tx *bbolt.Tx, key []byte) error {
+	if !bytes.Contains(key, []byte{0, 0xff}) { // as a 00 in a value is written
+		return nil
+	}
 	k, _, _ := store.ParseKey(key)
 	first, ok := k.First()
 	if !ok {
