@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"fmt"
 
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/peer"
@@ -40,18 +41,19 @@ func (s *Server) tap(ctx context.Context, info *tap.Info) (context.Context, erro
 
 // answerable returns why a call is refused, as a status, or nil.
 func (s *Server) answerable(c *call, info *tap.Info) error {
-	if _, known := access[c.method]; known {
-		var authorization string
-		if values := info.Header["authorization"]; len(values) > 0 {
-			authorization = values[0]
-		}
-		if err := s.authorize(c, authorization); err != nil {
-			return toStatus(c, s.c.Logger, err)
-		}
-		if large(c.method) {
-			c.full = make(chan struct{})
-		}
-	} // else grpc answers that there is no such method; if there is, the interceptors deny it
+	if _, known := access[c.method]; !known {
+		return toStatus(c, s.c.Logger, fmt.Errorf("%w: %.100q", errUnimplemented, c.method))
+	}
+	var authorization string
+	if values := info.Header["authorization"]; len(values) > 0 {
+		authorization = values[0]
+	}
+	if err := s.authorize(c, authorization); err != nil {
+		return toStatus(c, s.c.Logger, err)
+	}
+	if large(c.method) {
+		c.full = make(chan struct{})
+	}
 	if err := c.conn.begin(c); err != nil {
 		return toStatus(c, s.c.Logger, err)
 	}
