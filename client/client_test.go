@@ -3,6 +3,7 @@ package client_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"iter"
 	"testing"
@@ -10,6 +11,7 @@ import (
 	"google.golang.org/grpc"
 
 	"github.com/sekisho-dev/sekisho/attest"
+	"github.com/sekisho-dev/sekisho/client"
 	"github.com/sekisho-dev/sekisho/internal/testhouse"
 	"github.com/sekisho-dev/sekisho/policy"
 	sekishov1 "github.com/sekisho-dev/sekisho/proto/sekisho/v1"
@@ -112,6 +114,44 @@ func TestEvaluate(t *testing.T) {
 	batch, err := c.EvaluateBatch(t.Context(), []*sekishov1.EvaluateDeploymentRequest{question(other), question(app)})
 	if err != nil || batch[0].GetVerdict() != deny || batch[1].GetVerdict() != allow {
 		t.Errorf("batch: %v, %v", batch, err)
+	}
+}
+
+// TestExplainInPages: what is known is told whole, on however many pages the server
+// sends it, each of them an answer that is checked.
+func TestExplainInPages(t *testing.T) {
+	s := serve(t)
+	for i := range 5 {
+		s.Statement(t, testhouse.Provenance(app, fmt.Sprintf("https://localhost/%d", i)))
+	}
+	var lie func(*sekishov1.ExplainArtifactResponse)
+	pages := 0
+	c := s.ask(t, between(func(ctx context.Context, method string, req, resp any, conn *grpc.ClientConn, next grpc.UnaryInvoker, o ...grpc.CallOption) error {
+		if r, ok := req.(*sekishov1.ExplainArtifactRequest); ok {
+			r.PageSize = 2
+			pages++
+		}
+		err := next(ctx, method, req, resp, conn, o...)
+		if r, ok := resp.(*sekishov1.ExplainArtifactResponse); ok && lie != nil {
+			lie(r)
+		}
+		return err
+	}))
+	resp, err := c.Explain(t.Context(), question(app))
+	if err != nil || len(resp.GetFindings()) != 5 || pages != 3 || resp.GetDecision().GetVerdict() != sekishov1.Verdict_VERDICT_ALLOW || resp.GetNextPageToken() != "" {
+		t.Errorf("%d findings on %d pages, %v, %v", len(resp.GetFindings()), pages, resp.GetDecision(), err)
+	}
+	lie = func(r *sekishov1.ExplainArtifactResponse) {
+		if len(r.GetFindings()) == 1 { // the last page
+			r.Decision.Artifact = question(other).Artifact
+		}
+	}
+	if _, err := c.Explain(t.Context(), question(app)); !errors.Is(err, client.ErrBadAnswer) {
+		t.Errorf("a page about another artifact: %v", err)
+	}
+	lie = func(r *sekishov1.ExplainArtifactResponse) { r.NextPageToken = "2" }
+	if _, err := c.Explain(t.Context(), question(app)); !errors.Is(err, client.ErrBadAnswer) {
+		t.Errorf("the same page for ever: %v", err)
 	}
 }
 

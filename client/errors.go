@@ -63,6 +63,7 @@ const (
 	ErrIndexDamaged     Reason = "INDEX_DAMAGED"
 	ErrStaleIndex       Reason = "STALE_INDEX"
 	ErrNoArtifact       Reason = "NO_ARTIFACT"
+	ErrBusy             Reason = "BUSY"
 	ErrStorageFull      Reason = "STORAGE_FULL"
 	ErrLogBusy          Reason = "LOG_BUSY"
 	ErrShuttingDown     Reason = "SHUTTING_DOWN"
@@ -74,7 +75,12 @@ const (
 	ErrNotFound         Reason = "NOT_FOUND"
 	ErrDeadlineExceeded Reason = "DEADLINE_EXCEEDED"
 	ErrCancelled        Reason = "CANCELLED"
-	ErrInternal         Reason = "INTERNAL"
+	// What is no matter of the request's content.
+	ErrMethodNotAllowed     Reason = "METHOD_NOT_ALLOWED"
+	ErrUnsupportedMediaType Reason = "UNSUPPORTED_MEDIA_TYPE"
+	ErrUnimplemented        Reason = "UNIMPLEMENTED"
+	ErrConnectionLost       Reason = "CONNECTION_LOST"
+	ErrInternal             Reason = "INTERNAL"
 )
 
 // Reasons returns every reason that the service gives, in the order of its own
@@ -82,13 +88,14 @@ const (
 func Reasons() []Reason { return slices.Clone(reasons) }
 
 var reasons = []Reason{
-	ErrDocumentTooLarge, ErrQuotaExceeded, ErrBadRequest, ErrUnsupportedPayloadType, ErrUnsupportedStatementType, ErrWrongPredicateType,
+	ErrBusy, ErrDocumentTooLarge, ErrQuotaExceeded, ErrBadRequest, ErrUnsupportedPayloadType, ErrUnsupportedStatementType, ErrWrongPredicateType,
 	ErrNoDigest, ErrMalformedDigest, ErrUnknownLevel, ErrNotLoggable, ErrOverLimit, ErrMalformed, ErrInvalidTrustRoot, ErrInvalidPolicy,
 	ErrUnsupportedSBOMVersion, ErrUnsupportedSBOMFormat, ErrMalformedPURL, ErrMalformedSBOM,
 	ErrNotAnAttestation, ErrNoTransparency, ErrNoTrustedTime, ErrLogEntryMismatch, ErrUntrustedRoot, ErrUnknownKey, ErrBadSignature, ErrMalformedBundle,
 	ErrUnauthenticated, ErrForbidden, ErrControlStatement, ErrSubmitterNotAllowed, ErrThresholdNotMet, ErrNotNextVersion,
-	ErrLogDamaged, ErrLogRolledBack, ErrIndexDamaged, ErrStaleIndex, ErrNoArtifact, ErrStorageFull, ErrLogBusy, ErrShuttingDown, ErrNoSuchProof,
-	ErrKeyUnavailable, ErrKeyDenied, ErrKeyUnusable, ErrNotRegistered, ErrNotFound, ErrDeadlineExceeded, ErrCancelled, ErrInternal,
+	ErrLogDamaged, ErrLogRolledBack, ErrStaleIndex, ErrIndexDamaged, ErrNoArtifact, ErrStorageFull, ErrLogBusy, ErrShuttingDown, ErrNoSuchProof,
+	ErrKeyUnavailable, ErrKeyDenied, ErrKeyUnusable, ErrNotRegistered, ErrNotFound, ErrDeadlineExceeded, ErrCancelled,
+	ErrMethodNotAllowed, ErrUnsupportedMediaType, ErrUnimplemented, ErrConnectionLost, ErrInternal,
 }
 
 // Why the client did not believe what the service answered. Every [Refusal] is an
@@ -190,6 +197,8 @@ func fromWire(err error, server, token string) error {
 		e.Reason, e.Message = ErrDeadlineExceeded, fmt.Sprintf("%s did not answer in the time allowed: %s", server, e.Message)
 	case codes.Canceled:
 		e.Reason = ErrCancelled
+	case codes.Unimplemented:
+		e.Reason, e.Message = ErrUnimplemented, e.Message+"; the service is older than this client, or another one"
 	case codes.ResourceExhausted:
 		if strings.Contains(e.Message, "message larger than max") {
 			e.Reason, e.Message = ErrDocumentTooLarge, "the document is too large to be sent: "+e.Message

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"google.golang.org/grpc"
 	"google.golang.org/protobuf/proto"
 
 	"github.com/sekisho-dev/sekisho/attest"
@@ -60,24 +61,36 @@ func (c *Client) EvaluateBatch(ctx context.Context, reqs []*sekishov1.EvaluateDe
 }
 
 // Explain asks the same question as Evaluate, and what every attestation about the
-// artifact counts for. The decision is checked as Evaluate's is; the findings are
-// what the server says of them.
+// artifact counts for, page after page. The decision is checked as Evaluate's is, on
+// each page, and the last one is returned; the findings are what the server says of them.
 func (c *Client) Explain(ctx context.Context, req *sekishov1.EvaluateDeploymentRequest) (*sekishov1.ExplainArtifactResponse, error) {
 	floor, req, err := c.ask(ctx, req)
 	if err != nil {
 		return nil, err
 	}
-	resp, err := c.admits.ExplainArtifact(ctx, &sekishov1.ExplainArtifactRequest{Question: req})
-	if err != nil {
-		return nil, err
+	all := &sekishov1.ExplainArtifactResponse{}
+	checked := func(ctx context.Context, page *sekishov1.ExplainArtifactRequest, opts ...grpc.CallOption) (*sekishov1.ExplainArtifactResponse, error) {
+		resp, err := c.admits.ExplainArtifact(ctx, page, opts...)
+		switch {
+		case err != nil:
+			return nil, err
+		case resp.GetDecision() == nil:
+			return nil, refuse(ErrBadAnswer, nil, "an explanation without a decision")
+		}
+		if err := c.answer(ctx, floor, req, resp.GetDecision()); err != nil {
+			return nil, err
+		}
+		all.Decision, resp.Decision = resp.Decision, nil // its time would make every page another one
+		return resp, nil
 	}
-	if resp.GetDecision() == nil {
-		return nil, refuse(ErrBadAnswer, nil, "an explanation without a decision")
+	for f, err := range pages(&sekishov1.ExplainArtifactRequest{Question: req}, checked, ctx, func(r *sekishov1.ExplainArtifactRequest, token string) { r.PageToken = token },
+		(*sekishov1.ExplainArtifactResponse).GetFindings) {
+		if err != nil {
+			return nil, err
+		}
+		all.Findings = append(all.Findings, f)
 	}
-	if err := c.answer(ctx, floor, req, resp.GetDecision()); err != nil {
-		return nil, err
-	}
-	return resp, nil
+	return all, nil
 }
 
 // ask prepares a question. It names an artifact, or there is no answer to check

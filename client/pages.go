@@ -15,9 +15,13 @@ type page interface {
 	GetNextPageToken() string
 }
 
+// maxEmpty is how many pages in a row may be empty: a server ends a page also where it
+// had to pass over many rows, and none of them was asked for.
+const maxEmpty = 10000
+
 // pages yields the elements of every page. A server that sends a page again, under
 // whatever name, would have us ask for ever, and so would one that sends nothing
-// and promises more: both are errors.
+// and always promises more: both are errors.
 func pages[Req any, Resp page, Elem any](
 	req Req,
 	call func(context.Context, Req, ...grpc.CallOption) (Resp, error),
@@ -28,7 +32,7 @@ func pages[Req any, Resp page, Elem any](
 	return func(yield func(Elem, error) bool) {
 		var none Elem
 		seen := map[[sha256.Size]byte]bool{}
-		for next := ""; ; {
+		for next, empty := "", 0; ; {
 			turn(req, next)
 			resp, err := call(ctx, req)
 			if err != nil {
@@ -37,7 +41,12 @@ func pages[Req any, Resp page, Elem any](
 			}
 			next = resp.GetNextPageToken()
 			content := fingerprint(resp)
-			if seen[content] || next != "" && len(elements(resp)) == 0 {
+			if empty++; len(elements(resp)) > 0 {
+				empty = 0
+			} else if next != "" { // of an empty page only its name is its own
+				content = sha256.Sum256([]byte(next))
+			}
+			if seen[content] || empty > maxEmpty {
 				yield(none, refuse(ErrBadAnswer, nil, "the server's pages go round in a circle"))
 				return
 			}

@@ -26,6 +26,8 @@ func TestUnreachable(t *testing.T) {
 			ErrUnreachable, `no answer from HOST:1: authentication handshake failed: tls: failed to verify certificate: x509: certificate signed by unknown authority (candidate "x"); name who issued its certificate (--ca-file)`},
 		{codes.DeadlineExceeded, "context deadline exceeded", ErrDeadlineExceeded, "HOST:1 did not answer in the time allowed: context deadline exceeded"},
 		{codes.ResourceExhausted, "grpc: received message larger than max (30 vs. 24)", ErrDocumentTooLarge, "the document is too large to be sent: grpc: received message larger than max (30 vs. 24)"},
+		{codes.Unimplemented, "unknown method Explain for service sekisho.v1.AdmissionService", ErrUnimplemented,
+			"unknown method Explain for service sekisho.v1.AdmissionService; the service is older than this client, or another one"},
 	} {
 		err := fromWire(status.Error(c.code, c.grpc), "HOST:1", "the-token-of-this-test")
 		if !errors.Is(err, c.reason) || err.Error() != c.want {

@@ -2,7 +2,6 @@ package policy
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/sekisho-dev/sekisho/attest"
@@ -10,15 +9,15 @@ import (
 )
 
 // checker collects faults in what a policy says, and where they are.
-type checker struct{ faults strictyaml.Errors }
+type checker struct{ faults *strictyaml.Faults }
 
 func (c *checker) fault(at strictyaml.Pos, format string, args ...any) {
-	c.faults = append(c.faults, at.Errorf(format, args...))
+	c.faults.Addf(at, format, args...)
 }
 
-// check returns what is wrong with the policy's meaning, and prepares its rules.
-func (p *Policy) check() strictyaml.Errors {
-	var c checker
+// check collects what is wrong with the policy's meaning, and prepares its rules.
+func (p *Policy) check(faults *strictyaml.Faults) {
+	c := checker{faults}
 	c.name(p.Pos, "the policy's name", p.Name)
 	if p.Version == 0 {
 		c.fault(p.Pos, "a policy needs a version of 1 or more: a newer one replaces an older one, never the reverse")
@@ -30,25 +29,24 @@ func (p *Policy) check() strictyaml.Errors {
 	for i := range p.Environments {
 		e := &p.Environments[i]
 		if seen[e.Name] {
-			c.fault(e.Pos, "environment %q is there twice", e.Name)
+			c.fault(e.Pos, "environment %.80q is there twice", e.Name)
 		}
 		seen[e.Name] = true
 		c.environment(e)
 	}
-	return c.faults
 }
 
 func (c *checker) environment(e *Environment) {
 	c.name(e.Pos, "an environment's name", e.Name)
 	if e.Mode != "" && e.Mode != Enforce && e.Mode != Audit {
-		c.fault(e.Pos, "mode is %q, want %s or %s", e.Mode, Enforce, Audit)
+		c.fault(e.Pos, "mode is %.80q, want %s or %s", e.Mode, Enforce, Audit)
 	}
 	if len(e.Rules) == 0 {
-		c.fault(e.Pos, "environment %q has no rules", e.Name)
+		c.fault(e.Pos, "environment %.80q has no rules", e.Name)
 	}
 	for i := range e.Rules {
 		r := &e.Rules[i]
-		r.path = fmt.Sprintf("environments[%s].rules[%d]", e.Name, i)
+		r.path = fmt.Sprintf("environments[%.64s].rules[%d]", e.Name, i)
 		c.rule(r)
 	}
 }
@@ -93,7 +91,7 @@ func (c *checker) source(s *Source) {
 		c.fault(s.Pos, "fromQuestion leaves the source to the caller, and what is beside it does not; a question narrows anyway, so leave it out")
 	}
 	if s.Repository != "" && !strings.Contains(s.Repository, "://") {
-		c.fault(s.Pos, "repository %q is no URI; write it as git+https://host/owner/name", s.Repository)
+		c.fault(s.Pos, "repository %.200q is no URI; write it as git+https://host/owner/name", s.Repository)
 	}
 	if s.refs() > 1 {
 		c.fault(s.Pos, "give one of branch, tag and semver: a ref cannot be two of them")
@@ -133,7 +131,7 @@ func (c *checker) sbom(s *SBOM) {
 	}
 	for _, f := range s.Formats {
 		if sbomTypes(f) == nil {
-			c.fault(s.Pos, "SBOM format %q is unknown, want spdx or cyclonedx", f)
+			c.fault(s.Pos, "SBOM format %.80q is unknown, want spdx or cyclonedx", f)
 		}
 	}
 	c.distinct(s.Pos, "formats", s.Formats)
@@ -151,9 +149,11 @@ func (c *checker) name(at strictyaml.Pos, what, name string) {
 }
 
 func (c *checker) distinct(at strictyaml.Pos, what string, list []string) {
-	for i, s := range list {
-		if slices.Contains(list[:i], s) {
-			c.fault(at, "%s: %q is there twice", what, s)
+	seen := map[string]bool{}
+	for _, s := range list {
+		if seen[s] {
+			c.fault(at, "%s: %.80q is there twice", what, s)
 		}
+		seen[s] = true
 	}
 }

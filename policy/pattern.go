@@ -37,15 +37,15 @@ func checkPattern(pattern string) error {
 		special += "?"
 	}
 	if i := strings.IndexAny(pattern, special+" \t\r\n"); i >= 0 {
-		return fmt.Errorf("%q has the character %q; a pattern is the whole name, in which only * is special", pattern, pattern[i])
+		return fmt.Errorf("%.200q has the character %q; a pattern is the whole name, in which only * is special", pattern, pattern[i])
 	}
 	segments := strings.Split(pattern, "/")
 	for i, s := range segments {
 		switch {
 		case s == "" || s == "." || s == "..":
-			return fmt.Errorf("%q has a segment %q, which no name has", pattern, s)
+			return fmt.Errorf("%.200q has a segment %q, which no name has", pattern, s)
 		case strings.Contains(s, "**") && (s != "**" || i != len(segments)-1):
-			return fmt.Errorf("%q: ** stands for whole segments and must be the last one", pattern)
+			return fmt.Errorf("%.200q: ** stands for whole segments and must be the last one", pattern)
 		}
 	}
 	return nil

@@ -99,13 +99,14 @@ type SBOM struct {
 // and names, patterns with characters that other pattern languages give a meaning
 // to, and everything else that could make a mistake into a weaker policy.
 //
-// The error wraps [strictyaml.ErrInvalid] and tells all faults, one a line, each
-// with its line and column.
+// The error wraps [strictyaml.ErrInvalid] and tells the faults, one a line, each
+// with its line and column; beyond [strictyaml.MaxFaults] it only counts them.
 func Parse(document []byte) (*Policy, error) {
 	p := &Policy{document: bytes.Clone(document)}
-	faults := read(p.document, p)
-	faults = append(faults, p.check()...)
-	if err := inOrder(faults); err != nil {
+	var faults strictyaml.Faults
+	read(p.document, p, &faults)
+	p.check(&faults)
+	if err := faults.Err(); err != nil {
 		return nil, fmt.Errorf("reading policy:\n%w", err)
 	}
 	return p, nil

@@ -84,7 +84,7 @@ func (r versionRange) has(tag string) bool {
 // and "1" every release that begins so, "~1.2.3" 1.2.3 and later in 1.2, "^1.2.3"
 // 1.2.3 and later that promise to be compatible (in 1; of ^0.2.3 in 0.2; of ^0.0.3 itself).
 func parseRange(s string) (versionRange, error) {
-	bad := fmt.Errorf("semver %q is not a version range; write 1.2.3, 1.2, ^1.2 or ~1.2", s)
+	bad := fmt.Errorf("semver %.80q is not a version range; write 1.2.3, 1.2, ^1.2 or ~1.2", s)
 	text := strings.TrimPrefix(s, "v")
 	operator := ""
 	if text != "" && strings.ContainsRune("^~", rune(text[0])) {

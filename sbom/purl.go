@@ -121,13 +121,16 @@ func SearchKeys(purl string) []string {
 
 // SearchKeys returns the spellings under which the document is found: those of its
 // components, and of what it is about, which whoever looks for a component means
-// too. None twice.
-func (d *Document) SearchKeys() []string {
+// too. None twice, and the first so many at most.
+func (d *Document) SearchKeys(most int) []string {
 	var keys []string
 	seen := map[string]bool{}
 	for _, cs := range [][]Component{d.Components, d.Roots} {
 		for i := range cs {
 			for _, k := range SearchKeys(cs[i].PURL) {
+				if len(keys) == most {
+					return keys
+				}
 				if !seen[k] {
 					seen[k] = true
 					keys = append(keys, k)

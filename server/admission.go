@@ -61,15 +61,26 @@ func (a *admission) ExplainArtifact(ctx context.Context, req *sekishov1.ExplainA
 	if err != nil {
 		return nil, err
 	}
-	resp := &sekishov1.ExplainArtifactResponse{}
-	decision, _, _, err := a.Decide.Explain(ctx, q, 0, func(f decide.Finding) bool {
-		resp.Findings = append(resp.Findings, finding(f))
+	from, err := pageStart(req.GetPageToken())
+	if err != nil {
+		return nil, err
+	}
+	resp, page := &sekishov1.ExplainArtifactResponse{}, newPage(req.GetPageSize(), 1000, 10000)
+	decision, next, more, err := a.Decide.Explain(ctx, q, from, func(known decide.Finding) bool {
+		f := finding(known)
+		if !take(page, f) {
+			return false
+		}
+		resp.Findings = append(resp.Findings, f)
 		return true
 	})
 	if err != nil {
 		return nil, err
 	}
 	resp.Decision = answer(&decision)
+	if more {
+		resp.NextPageToken = pageToken(next)
+	}
 	return resp, nil
 }
 

@@ -167,7 +167,11 @@ func load(ctx context.Context, c Config, r row) (kept, error) {
 		return kept{}, fmt.Errorf("proving entry %d: %w", r.index, err)
 	}
 	record, payload, err := follow.Load(ctx, c.Blobs, rc.LeafHash)
-	if err != nil {
+	switch {
+	case err == nil:
+	case ctx.Err() != nil || errors.Is(err, errBusy):
+		return kept{}, err // nothing is wrong with what is kept
+	default:
 		return kept{}, fmt.Errorf("%w: %w", follow.ErrDamaged, err)
 	}
 	return kept{record, payload, rc}, nil
@@ -182,12 +186,16 @@ func (a *attestations) ListAttestations(ctx context.Context, req *sekishov1.List
 	if err != nil {
 		return nil, err
 	}
-	size := pageSize(req.GetPageSize(), 100, 1000)
+	page := newPage(req.GetPageSize(), 100, 1000)
 	resp := &sekishov1.ListAttestationsResponse{}
 	err = a.Follow.View(ctx, func(s store.Snapshot, _ *follow.Control) error {
 		for rec, err := range s.Find(key, from) {
 			if err != nil {
 				return err
+			}
+			if !page.look(len(rec.Value)) {
+				resp.NextPageToken = pageToken(rec.Index)
+				return nil
 			}
 			facts, err := verifier.RestoreFacts(rec.Value)
 			if err != nil {
@@ -196,19 +204,26 @@ func (a *attestations) ListAttestations(ctx context.Context, req *sekishov1.List
 			if !satisfies(facts, req) {
 				continue
 			}
-			if len(resp.Attestations) == size {
+			found := attestation(rec.Index, facts)
+			if !take(page, found) {
 				resp.NextPageToken = pageToken(rec.Index)
 				return nil
 			}
-			resp.Attestations = append(resp.Attestations, attestation(rec.Index, facts))
+			resp.Attestations = append(resp.Attestations, found)
 		}
 		return nil
 	})
 	return resp, err
 }
 
-// narrowest returns the access path that reads the fewest records.
+// narrowest returns the access path that reads the fewest records. A filter that is
+// longer than anything that the index holds is a mistake, wherever it is applied.
 func narrowest(req *sekishov1.ListAttestationsRequest) (store.Key, error) {
+	for name, value := range map[string]string{"builderId": req.GetBuilderId(), "signer": req.GetSigner(), "predicateType": req.GetPredicateType()} {
+		if len(value) > store.MaxKeyValue {
+			return store.Key{}, fmt.Errorf("%w: %s has %d bytes, at most %d are kept", errBadRequest, name, len(value), store.MaxKeyValue)
+		}
+	}
 	switch {
 	case req.GetSubject() != "":
 		d, err := attest.ParseDigest(req.GetSubject())

@@ -66,7 +66,7 @@ func BenchmarkEvaluateDeployment(b *testing.B) {
 		if err != nil || sample.GetVerdict() != sekishov1.Verdict_VERDICT_ALLOW {
 			b.Fatal(sample, err)
 		}
-		bare := grpc.NewServer((&Server{c: w.echoConfig()}).options()...)
+		bare := grpc.NewServer(prepare(w.echoConfig()).options()...)
 		sekishov1.RegisterAdmissionServiceServer(bare, echo{answer: sample})
 		b.Run(fmt.Sprintf("entries=%d/echo", n), func(b *testing.B) { w.ask(b, bare) })
 		b.Run(fmt.Sprintf("entries=%d/in-turns", n), func(b *testing.B) {
@@ -127,7 +127,7 @@ func newWorld(b *testing.B, entries int) *world {
 	b.Cleanup(func() { cancel(); <-done; f.Close() })
 	w.config = Config{
 		Follow: f, Decide: decide.New(f, time.Second, time.Now), Log: h.Log, LogKey: h.Log.Verifier(), Blobs: h.Blobs, Tiles: http.NotFoundHandler(),
-		Tokens: identity.NewTokens(), Logger: slog.New(slog.DiscardHandler), Metrics: prometheus.NewRegistry(), TLS: w.certificate(b),
+		Tokens: identity.NewTokens(), Logger: slog.New(slog.DiscardHandler), Metrics: prometheus.NewRegistry(), TLS: certificate(b, w.pool),
 	}
 	if err := w.config.Tokens.Add(adminToken, identity.Caller{Roles: []identity.Role{identity.Admin}}); err != nil {
 		b.Fatal(err)
@@ -208,8 +208,8 @@ func (w *world) dial(b *testing.B, s *grpc.Server) *grpc.ClientConn {
 		if err != nil {
 			b.Fatal(err)
 		}
-		go s.Serve(l)           // stopped by the clean-up
-		w.whole.Cleanup(s.Stop) // it outlives the sub-benchmark
+		go s.Serve(w.server.guard(l)) // stopped by the clean-up
+		w.whole.Cleanup(s.Stop)       // it outlives the sub-benchmark
 		addr = l.Addr().String()
 		w.addrs.Store(s, addr)
 	}
@@ -221,7 +221,8 @@ func (w *world) dial(b *testing.B, s *grpc.Server) *grpc.ClientConn {
 	return conn
 }
 
-func (w *world) certificate(b *testing.B) *tls.Config {
+// certificate is one for localhost, which a pool then knows.
+func certificate(b testing.TB, pool *x509.CertPool) *tls.Config {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		b.Fatal(err)
@@ -238,7 +239,7 @@ func (w *world) certificate(b *testing.B) *tls.Config {
 	if err != nil {
 		b.Fatal(err)
 	}
-	w.pool.AddCert(cert)
+	pool.AddCert(cert)
 	return &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}, MinVersion: tls.VersionTLS13}
 }
 

@@ -1,9 +1,6 @@
 package server
 
 import (
-	"fmt"
-	"strconv"
-
 	"github.com/sekisho-dev/sekisho/attest"
 	sekishov1 "github.com/sekisho-dev/sekisho/proto/sekisho/v1"
 	"github.com/sekisho-dev/sekisho/server/register"
@@ -62,27 +59,15 @@ func hashes(proof []attest.Hash) [][]byte {
 	return out
 }
 
-// Pages are cut at log indexes: a token is where the next one starts.
-
-func pageToken(next uint64) string { return strconv.FormatUint(next, 36) }
-
-func pageStart(token string) (uint64, error) {
-	if token == "" {
-		return 0, nil
+// dependents are the subjects of one SBOM. A page is cut between SBOMs only.
+func dependents(index uint64, facts *verifier.Facts) []*sekishov1.Dependent {
+	var all []*sekishov1.Dependent
+	for _, sub := range facts.Subjects() {
+		all = append(all, &sekishov1.Dependent{
+			Artifact:    &sekishov1.Subject{Name: sub.Name, Digest: sub.Digest},
+			Attestation: string(facts.Attestation()),
+			LogIndex:    index,
+		})
 	}
-	from, err := strconv.ParseUint(token, 36, 63)
-	if err != nil {
-		return 0, fmt.Errorf("%w: pageToken is not one of ours", errBadRequest)
-	}
-	return from, nil
-}
-
-func pageSize(asked int32, usual, most int) int {
-	switch {
-	case asked <= 0:
-		return usual
-	case int(asked) > most:
-		return most
-	}
-	return int(asked)
+	return all
 }

@@ -6,6 +6,7 @@ import (
 	"go/token"
 	"io/fs"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -40,13 +41,17 @@ var inside = map[string]string{
 // in the table, or a reason not to.
 func TestEverySentinelHasAnOutcome(t *testing.T) {
 	listed := map[string]bool{}
-	table := parse(t, "errors.go")
-	ast.Inspect(table, func(n ast.Node) bool {
-		if s, ok := n.(*ast.SelectorExpr); ok && strings.HasPrefix(s.Sel.Name, "Err") {
-			listed[s.X.(*ast.Ident).Name+"."+s.Sel.Name] = true
+	for _, d := range parse(t, "errors.go").Decls {
+		if _, ok := d.(*ast.GenDecl); !ok {
+			continue // only the table counts
 		}
-		return true
-	})
+		ast.Inspect(d, func(n ast.Node) bool {
+			if s, ok := n.(*ast.SelectorExpr); ok && strings.HasPrefix(s.Sel.Name, "Err") {
+				listed[s.X.(*ast.Ident).Name+"."+s.Sel.Name] = true
+			}
+			return true
+		})
+	}
 	found := 0
 	for _, room := range []string{"attest", "verifier", "sbom", "policy", "sign", "store", "tlog", "server"} {
 		err := filepath.WalkDir(filepath.Join("..", room), func(path string, d fs.DirEntry, err error) error {
@@ -104,18 +109,48 @@ func exportedErrors(f *ast.File) func(func(string) bool) {
 	}
 }
 
-// TestClientKnowsEveryReason: errors.Is works across the wire for every reason.
+// TestClientKnowsEveryReason: errors.Is works across the wire for every reason, and
+// the client's list is the table's, in its order.
 func TestClientKnowsEveryReason(t *testing.T) {
-	known := client.Reasons()
+	var given []client.Reason
 	for _, o := range outcomes {
-		if !slices.Contains(known, client.Reason(o.reason)) {
-			t.Errorf("the client does not know %s", o.reason)
+		if r := client.Reason(o.reason); !slices.Contains(given, r) {
+			given = append(given, r)
 		}
 	}
-	for _, r := range known {
-		if r != client.ErrInternal && !slices.ContainsFunc(outcomes, func(o outcome) bool { return o.reason == string(r) }) {
-			t.Errorf("the client knows %s, which the service never gives", r)
+	if known := client.Reasons(); !slices.Equal(known, given) {
+		t.Errorf("the client knows\n%v\nand the service gives\n%v", known, given)
+	}
+}
+
+// TestEveryReasonIsInTheTable walks the source of both ports: what looks like a
+// reason is one of the table, whoever gives it.
+func TestEveryReasonIsInTheTable(t *testing.T) {
+	files, err := filepath.Glob("*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	like := regexp.MustCompile(`^"[A-Z][A-Za-z]*(_[A-Z]+)+"$|^"[A-Z]{4,}"$`)
+	found := 0
+	for _, name := range files {
+		if strings.HasSuffix(name, "_test.go") {
+			continue
 		}
+		ast.Inspect(parse(t, name), func(n ast.Node) bool {
+			lit, ok := n.(*ast.BasicLit)
+			if !ok || !like.MatchString(lit.Value) {
+				return true
+			}
+			found++
+			reason := strings.TrimSuffix(strings.Trim(lit.Value, `"`), "_")
+			if !slices.Contains(client.Reasons(), client.Reason(reason)) {
+				t.Errorf("%s: %s is no reason of the table", name, lit.Value)
+			}
+			return true
+		})
+	}
+	if found < len(outcomes) {
+		t.Errorf("%d reasons found: the walk is lost", found)
 	}
 }
 

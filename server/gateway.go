@@ -2,19 +2,23 @@ package server
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
+	"slices"
+	"sync/atomic"
 
 	"github.com/grpc-ecosystem/grpc-gateway/v2/runtime"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/status"
 	"google.golang.org/grpc/test/bufconn"
-	"google.golang.org/protobuf/proto"
 
 	sekishov1 "github.com/sekisho-dev/sekisho/proto/sekisho/v1"
+	"github.com/sekisho-dev/sekisho/server/identity"
 )
 
 // gateway is the JSON port's way to the gRPC server: a client over a listener
@@ -22,27 +26,26 @@ import (
 type gateway struct {
 	listener *bufconn.Listener
 	server   *grpc.Server
-	conn     *grpc.ClientConn
+	conns    connections
+	closed   atomic.Bool
 	mux      *runtime.ServeMux
 	paths    map[string][]string // of the API, and the methods of each
+	// operations are the API's methods, by HTTP's verb.
+	operations map[string][]operation
 }
 
 func newGateway(s *grpc.Server) (*gateway, error) {
-	g := &gateway{listener: bufconn.Listen(1 << 20), server: s}
+	g := &gateway{listener: bufconn.Listen(256 << 10), server: s}
 	var err error
-	g.conn, err = grpc.NewClient("passthrough:///gateway",
-		grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) { return g.listener.DialContext(ctx) }),
-		grpc.WithTransportCredentials(insecure.NewCredentials()),
-		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(2*maxMessage)),
-	)
-	if err != nil {
-		return nil, fmt.Errorf("opening the gateway: %w", err)
+	if g.conns, err = dialAll(gatewayConnections, g.listener.DialContext); err != nil {
+		return nil, err
 	}
 	g.mux = runtime.NewServeMux(
 		runtime.WithMarshalerOption(runtime.MIMEWildcard, &steadyJSON{}),
 		runtime.WithIncomingHeaderMatcher(func(string) (string, bool) { return "", false }), // authorization is forwarded besides
 		runtime.WithOutgoingHeaderMatcher(func(string) (string, bool) { return "", false }),
-		runtime.WithErrorHandler(writeError),
+		runtime.WithErrorHandler(g.fail),
+		runtime.WithDisablePathLengthFallback(), // a form is no way to ask
 		runtime.WithRoutingErrorHandler(func(_ context.Context, _ *runtime.ServeMux, _ runtime.Marshaler, w http.ResponseWriter, r *http.Request, code int) {
 			g.unrouted(w, r, code)
 		}),
@@ -51,51 +54,44 @@ func newGateway(s *grpc.Server) (*gateway, error) {
 	if g.paths, err = described(sekishov1.OpenAPI); err != nil {
 		return nil, err
 	}
+	if g.operations, err = operations(sekishov1.OpenAPI); err != nil {
+		return nil, err
+	}
 	ctx := context.Background()
-	for _, register := range []func(context.Context, *runtime.ServeMux, *grpc.ClientConn) error{
-		sekishov1.RegisterAttestationServiceHandler,
-		sekishov1.RegisterAdmissionServiceHandler,
-		sekishov1.RegisterSbomServiceHandler,
-		sekishov1.RegisterLogServiceHandler,
-		sekishov1.RegisterTrustServiceHandler,
-	} {
-		if err := register(ctx, g.mux, g.conn); err != nil {
-			return nil, fmt.Errorf("opening the gateway: %w", err)
-		}
+	err = errors.Join(
+		sekishov1.RegisterAttestationServiceHandlerClient(ctx, g.mux, sekishov1.NewAttestationServiceClient(g.conns)),
+		sekishov1.RegisterAdmissionServiceHandlerClient(ctx, g.mux, sekishov1.NewAdmissionServiceClient(g.conns)),
+		sekishov1.RegisterSbomServiceHandlerClient(ctx, g.mux, sekishov1.NewSbomServiceClient(g.conns)),
+		sekishov1.RegisterLogServiceHandlerClient(ctx, g.mux, sekishov1.NewLogServiceClient(g.conns)),
+		sekishov1.RegisterTrustServiceHandlerClient(ctx, g.mux, sekishov1.NewTrustServiceClient(g.conns)),
+		g.mux.HandlePath(http.MethodGet, "/v1/attestations/{attestation}:bundle", g.bundle),
+	)
+	if err != nil {
+		return nil, fmt.Errorf("opening the gateway: %w", err)
 	}
-	err = g.mux.HandlePath(http.MethodGet, "/v1/attestations/{attestation}:bundle", g.bundle)
-	return g, err
-}
-
-// steadyJSON is the gateway's own reading of JSON, and our writing of it.
-type steadyJSON struct{ runtime.JSONPb }
-
-// Marshal renders a message; whatever else the gateway should write is its own.
-func (j *steadyJSON) Marshal(v any) ([]byte, error) {
-	if m, ok := v.(proto.Message); ok {
-		return sekishov1.JSON(m)
-	}
-	return j.JSONPb.Marshal(v)
+	return g, nil
 }
 
 func (g *gateway) serve() error { return g.server.Serve(g.listener) }
 
-func (g *gateway) close() { g.conn.Close() } //nolint:errcheck // it is going away
+func (g *gateway) close() {
+	g.closed.Store(true)
+	g.conns.close() //nolint:errcheck // they are going away
+}
 
 // bundle answers the bundle itself, byte for byte as it is kept.
 func (g *gateway) bundle(w http.ResponseWriter, r *http.Request, path map[string]string) {
 	ctx, err := runtime.AnnotateContext(r.Context(), g.mux, r, sekishov1.AttestationService_GetAttestation_FullMethodName)
 	if err != nil {
-		writeError(r.Context(), g.mux, nil, w, r, err)
+		g.fail(r.Context(), g.mux, nil, w, r, err)
 		return
 	}
-	resp, err := sekishov1.NewAttestationServiceClient(g.conn).GetAttestation(ctx, &sekishov1.GetAttestationRequest{Attestation: path["attestation"]})
+	resp, err := sekishov1.NewAttestationServiceClient(g.conns).GetAttestation(ctx, &sekishov1.GetAttestationRequest{Attestation: path["attestation"]})
 	if err != nil {
-		writeError(ctx, g.mux, nil, w, r, err)
+		g.fail(ctx, g.mux, nil, w, r, err)
 		return
 	}
 	w.Header().Set("Content-Type", "application/vnd.dev.sigstore.bundle.v0.3+json")
-	w.Header().Set("X-Content-Type-Options", "nosniff")
 	w.Write(resp.GetBundle()) //nolint:errcheck // the caller is gone
 }
 
@@ -112,7 +108,7 @@ func (s *Server) routes() http.Handler {
 		}),
 		"/healthz": http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") }),
 		"/readyz":  http.HandlerFunc(s.ready),
-		"/metrics": promhttp.HandlerFor(s.c.Metrics, promhttp.HandlerOpts{}),
+		"/metrics": s.watched(promhttp.HandlerFor(s.c.Metrics, promhttp.HandlerOpts{})),
 	} {
 		mux.Handle(path, allowing(h))
 	}
@@ -120,13 +116,45 @@ func (s *Server) routes() http.Handler {
 	return mux
 }
 
-// ready says whether answers are given, and if not, why.
-func (s *Server) ready(w http.ResponseWriter, _ *http.Request) {
-	if err := s.c.Follow.Ready(0); err != nil {
-		http.Error(w, err.Error(), http.StatusServiceUnavailable)
+// plain has every answer read as what it says it is, and kept by nobody, but for
+// the tiles, which say themselves how long they may be kept.
+func plain(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("X-Content-Type-Options", "nosniff")
+		w.Header().Set("Cache-Control", "no-store")
+		h.ServeHTTP(w, r)
+	})
+}
+
+// ready says whether answers are given. If not, why is for callers who are known:
+// it tells how the service is set up, and how far its log has come.
+func (s *Server) ready(w http.ResponseWriter, r *http.Request) {
+	err := s.c.Follow.Ready(0)
+	if err == nil {
+		fmt.Fprintln(w, "ready")
 		return
 	}
-	fmt.Fprintln(w, "ready")
+	text := "not ready"
+	if _, unknown := s.c.Tokens.Authenticate(r.Header.Get("Authorization")); unknown == nil {
+		text = status.Convert(toStatus(r.Context(), s.c.Logger, err)).Message()
+	}
+	http.Error(w, text, http.StatusServiceUnavailable)
+}
+
+// watched serves those who watch the service: auditors and admins. How much is asked,
+// and of what, is nobody else's business.
+func (s *Server) watched(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		caller, err := s.c.Tokens.Authenticate(r.Header.Get("Authorization"))
+		if err == nil && !slices.ContainsFunc(caller.Roles, func(r identity.Role) bool { return r == identity.Auditor || r == identity.Admin }) {
+			err = fmt.Errorf("%w: %s has roles %v, and this path wants auditor or admin", errForbidden, caller.Subject, caller.Roles)
+		}
+		if err != nil {
+			writeStatus(w, status.Convert(toStatus(r.Context(), s.c.Logger, err)))
+			return
+		}
+		h.ServeHTTP(w, r)
+	})
 }
 
 // sharedCredentials speak TLS to the network, and plain text to the gateway,

@@ -84,11 +84,23 @@ func TestHTTPStatus(t *testing.T) {
 
 func send(t *testing.T, port, method, path, body string) (*http.Response, []byte) {
 	t.Helper()
+	return sendAs(t, adminToken, port, method, path, body, nil)
+}
+
+// sendAs asks as whoever has the token, nobody for "". A body comes without a
+// Content-Type unless there is one among the headers.
+func sendAs(t *testing.T, token, port, method, path, body string, headers http.Header) (*http.Response, []byte) {
+	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), method, port+path, strings.NewReader(body))
 	if err != nil {
 		t.Fatal(err)
 	}
-	req.Header.Set("Authorization", "Bearer "+adminToken)
+	if headers != nil {
+		req.Header = headers.Clone()
+	}
+	if token != "" {
+		req.Header.Set("Authorization", "Bearer "+token)
+	}
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
 		t.Fatal(err)

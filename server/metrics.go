@@ -16,6 +16,7 @@ import (
 type metrics struct {
 	calls    *prometheus.CounterVec
 	duration *prometheus.HistogramVec
+	ended    *prometheus.CounterVec
 }
 
 func newMetrics(reg *prometheus.Registry, f *follow.Follower) *metrics {
@@ -27,8 +28,11 @@ func newMetrics(reg *prometheus.Registry, f *follow.Follower) *metrics {
 			Name: "sekisho_call_seconds", Help: "Time to answer a call, by method.",
 			Buckets: []float64{.0001, .00025, .0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 10},
 		}, []string{"method"}),
+		ended: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "sekisho_connections_ended_total", Help: "Connections that the service ended, by why.",
+		}, []string{"why"}),
 	}
-	reg.MustRegister(m.calls, m.duration,
+	reg.MustRegister(m.calls, m.duration, m.ended,
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "sekisho_index_entries", Help: "Log entries in the index.",
 		}, func() float64 { return float64(f.Progress().Size) }),

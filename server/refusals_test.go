@@ -310,13 +310,11 @@ func TestDamagedIsNoAnswer(t *testing.T) {
 					t.Errorf("health of %q: %v, %v; want %v", service, h.GetStatus(), err, want)
 				}
 			}
-			resp, err := http.Get(base + "/readyz")
-			if err != nil {
-				t.Fatal(err)
-			}
-			resp.Body.Close()
-			if resp.StatusCode != http.StatusServiceUnavailable {
-				t.Errorf("/readyz: %s, want 503", resp.Status)
+			for token, told := range map[string]bool{"": false, "not-a-token-of-this-test": false, builderToken: true} {
+				resp, body := sendAs(t, token, base, "GET", "/readyz", "", nil)
+				if resp.StatusCode != http.StatusServiceUnavailable || string(body) == "not ready\n" == told || strings.Contains(string(body), "entry") != told {
+					t.Errorf("/readyz with token %q: %s %q; want 503, and why only for who is known", token, resp.Status, body)
+				}
 			}
 		})
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/sekisho-dev/sekisho/attest"
 	sekishov1 "github.com/sekisho-dev/sekisho/proto/sekisho/v1"
 	"github.com/sekisho-dev/sekisho/sbom"
+	"github.com/sekisho-dev/sekisho/server/decide"
 	"github.com/sekisho-dev/sekisho/server/follow"
 	"github.com/sekisho-dev/sekisho/server/register"
 	"github.com/sekisho-dev/sekisho/store"
@@ -52,6 +53,10 @@ func (l *listing) keep(index uint64, rows []sbom.Row) {
 }
 
 func (s *sboms) UploadSbom(ctx context.Context, req *sekishov1.UploadSbomRequest) (*sekishov1.UploadSbomResponse, error) {
+	caller := verifier.Caller{Issuer: callerOf(ctx).Issuer, Subject: callerOf(ctx).Subject}
+	if err := s.Register.MaySubmit(caller); err != nil {
+		return nil, err // before its document is read, which takes a second of a large one
+	}
 	subject, err := subjectOf(req.GetArtifact())
 	if err != nil {
 		return nil, err
@@ -64,9 +69,8 @@ func (s *sboms) UploadSbom(ctx context.Context, req *sekishov1.UploadSbomRequest
 	if err != nil {
 		return nil, err
 	}
-	caller := callerOf(ctx)
 	regs, err := s.Register.Register(ctx, register.Submission{
-		Caller:       verifier.Caller{Issuer: caller.Issuer, Subject: caller.Subject},
+		Caller:       caller,
 		Statement:    statement,
 		ValidateOnly: req.GetValidateOnly(),
 	})
@@ -76,6 +80,9 @@ func (s *sboms) UploadSbom(ctx context.Context, req *sekishov1.UploadSbomRequest
 	warnings := doc.Contradictions(subject)
 	if unindexed := doc.Unindexed(); unindexed != "" {
 		warnings = append(warnings, unindexed)
+	}
+	if len(doc.SearchKeys(follow.MaxComponentKeys+1)) > follow.MaxComponentKeys {
+		warnings = append(warnings, fmt.Sprintf("the document is found by the first %d spellings of its components, and has more; register it in parts to have all found", follow.MaxComponentKeys))
 	}
 	r := registration(regs[0])
 	return &sekishov1.UploadSbomResponse{
@@ -134,9 +141,12 @@ func newest(ctx context.Context, f *follow.Follower, artifact string) (found row
 		return row{}, err
 	}
 	err = f.View(ctx, func(snap store.Snapshot, c *follow.Control) error {
-		for rec, err := range snap.Find(store.Key{Kind: store.Subject, Value: string(digest)}, 0) {
+		for rec, err := range decide.Evidence(snap, c.Trust, digest) {
 			if err != nil {
 				return err
+			}
+			if found.facts != nil && rec.Index < found.index {
+				continue
 			}
 			facts, err := verifier.RestoreFacts(rec.Value)
 			if err != nil {
@@ -185,14 +195,15 @@ func (s *sboms) ListComponents(ctx context.Context, req *sekishov1.ListComponent
 		}
 		rows = doc.Rows()
 	}
-	resp, size := &sekishov1.ListComponentsResponse{Attestation: attestation(r.index, r.facts)}, pageSize(req.GetPageSize(), 1000, 10000)
+	resp, page := &sekishov1.ListComponentsResponse{Attestation: attestation(r.index, r.facts)}, newPage(req.GetPageSize(), 1000, 10000)
 	for i := min(from, uint64(len(rows))); i < uint64(len(rows)); i++ {
-		if len(resp.Components) == size {
+		c := component(rows[i])
+		if !take(page, c) {
 			resp.NextPageToken = pageToken(r.index) + "." + pageToken(i)
 			s.listed.keep(r.index, rows)
 			return resp, nil
 		}
-		resp.Components = append(resp.Components, component(rows[i]))
+		resp.Components = append(resp.Components, c)
 	}
 	s.listed.keep(r.index, nil)
 	return resp, nil
@@ -257,12 +268,16 @@ func (s *sboms) ListDependents(ctx context.Context, req *sekishov1.ListDependent
 	if err != nil {
 		return nil, err
 	}
-	size := pageSize(req.GetPageSize(), 100, 1000)
+	page := newPage(req.GetPageSize(), 100, 1000)
 	resp := &sekishov1.ListDependentsResponse{}
 	err = s.Follow.View(ctx, func(snap store.Snapshot, c *follow.Control) error {
 		for rec, err := range snap.Find(store.Key{Kind: store.Component, Value: purl}, from) {
 			if err != nil {
 				return err
+			}
+			if !page.look(len(rec.Value)) {
+				resp.NextPageToken = pageToken(rec.Index)
+				return nil
 			}
 			facts, err := verifier.RestoreFacts(rec.Value)
 			if err != nil {
@@ -271,17 +286,12 @@ func (s *sboms) ListDependents(ctx context.Context, req *sekishov1.ListDependent
 			if c.Trust.Believe(facts).Signer == "" {
 				continue // whoever may hand in an envelope could otherwise say of any artifact what is in it
 			}
-			if len(resp.Dependents) >= size {
+			found := dependents(rec.Index, facts)
+			if !take(page, found...) {
 				resp.NextPageToken = pageToken(rec.Index)
 				return nil
 			}
-			for _, sub := range facts.Subjects() {
-				resp.Dependents = append(resp.Dependents, &sekishov1.Dependent{
-					Artifact:    &sekishov1.Subject{Name: sub.Name, Digest: sub.Digest},
-					Attestation: string(facts.Attestation()),
-					LogIndex:    rec.Index,
-				})
-			}
+			resp.Dependents = append(resp.Dependents, found...)
 		}
 		return nil
 	})

@@ -8,12 +8,14 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
 	"log/slog"
 	"net"
 	"net/http"
+	"runtime"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -37,11 +39,22 @@ import (
 const (
 	maxMessage    = 24 << 20 // a 16 MiB document, in base64 on the JSON port
 	maxHeaders    = 16 << 10
-	maxStreams    = 1024
+	maxStreams    = 256 // calls at once on a connection
 	maxDuration   = time.Minute
 	readHeaders   = 10 * time.Second
 	shutdownGrace = 10 * time.Second
+	httpIdle      = time.Minute
 )
+
+// What a connection lives. One that has shown a token may be idle for minutes; who is
+// gone without a word is found by asking; and nobody keeps unread answers for ever.
+var connectionLife = keepalive.ServerParameters{
+	MaxConnectionIdle:     5 * time.Minute,
+	MaxConnectionAge:      time.Hour,
+	MaxConnectionAgeGrace: 2 * maxDuration,
+	Time:                  time.Minute,
+	Timeout:               20 * time.Second,
+}
 
 // streamWorkers is how many goroutines are kept to answer calls. A new one would
 // grow its stack at every question: a tenth of what an answer costs. Calls beyond
@@ -65,6 +78,13 @@ type Config struct {
 	TLS         *tls.Config // nil: plain text, for loopback
 	Logger      *slog.Logger
 	Metrics     *prometheus.Registry
+	// Connections are how many each port takes at once, half of them from one
+	// address; 1024 if zero. Every one is a file descriptor, and the log and the
+	// blobs need theirs.
+	Connections int
+	// Memory is how much the service should stay within, in bytes; 1 GiB if zero.
+	// Large messages get a part of it.
+	Memory int64
 }
 
 // A Server serves both ports.
@@ -74,6 +94,8 @@ type Server struct {
 	http    *http.Server
 	health  *health.Server
 	gateway *gateway
+	metrics *metrics
+	budget  *budget
 	// stopping ends what would last as long as its connection: the streams of
 	// health and reflection.
 	stopping context.Context
@@ -82,12 +104,12 @@ type Server struct {
 
 // New returns a server that serves nothing yet.
 func New(c Config) (*Server, error) {
-	s := &Server{c: c, health: health.NewServer()}
-	s.stopping, s.stop = context.WithCancel(context.Background())
+	s := prepare(c)
+	c.Blobs = weighedBlobs{c.Blobs, s.budget}
 	s.grpc = grpc.NewServer(s.options()...)
-	sekishov1.RegisterAttestationServiceServer(s.grpc, &attestations{Config: c})
+	s.grpc.RegisterService(s.receivingLarge(sekishov1.AttestationService_ServiceDesc), &attestations{Config: c})
 	sekishov1.RegisterAdmissionServiceServer(s.grpc, &admission{Config: c})
-	sekishov1.RegisterSbomServiceServer(s.grpc, &sboms{Config: c})
+	s.grpc.RegisterService(s.receivingLarge(sekishov1.SbomService_ServiceDesc), &sboms{Config: c})
 	sekishov1.RegisterLogServiceServer(s.grpc, &logs{Config: c})
 	sekishov1.RegisterTrustServiceServer(s.grpc, &trust{Config: c})
 	healthpb.RegisterHealthServer(s.grpc, s.health)
@@ -98,22 +120,34 @@ func New(c Config) (*Server, error) {
 		return nil, err
 	}
 	s.http = &http.Server{
-		Handler:           http.MaxBytesHandler(s.routes(), maxMessage),
+		Handler:           plain(s.admitting(http.MaxBytesHandler(s.routes(), maxMessage))),
 		TLSConfig:         c.TLS,
 		ReadHeaderTimeout: readHeaders,
 		ReadTimeout:       maxDuration,
 		WriteTimeout:      2 * maxDuration,
-		IdleTimeout:       2 * maxDuration,
+		IdleTimeout:       httpIdle,
 		MaxHeaderBytes:    maxHeaders,
+		ConnState:         httpState,
+		ConnContext:       withConn,
 		ErrorLog:          slog.NewLogLogger(c.Logger.Handler(), slog.LevelDebug),
 	}
 	return s, nil
 }
 
+// prepare is a server without its services.
+func prepare(c Config) *Server {
+	c.Connections = cmp.Or(c.Connections, 1024)
+	c.Memory = cmp.Or(c.Memory, 1<<30)
+	c.Connections = min(c.Connections, int(c.Memory>>18)) // one has some 80 KiB when it has been used
+	s := &Server{c: c, health: health.NewServer(), metrics: newMetrics(c.Metrics, c.Follow), budget: newBudget(c.Memory, runtime.GOMAXPROCS(0))}
+	s.stopping, s.stop = context.WithCancel(context.Background())
+	return s
+}
+
 // options are the limits and the interceptors of the gRPC server, the outermost
 // first.
 func (s *Server) options() []grpc.ServerOption {
-	m := newMetrics(s.c.Metrics, s.c.Follow)
+	m := s.metrics
 	opts := []grpc.ServerOption{
 		grpc.MaxRecvMsgSize(maxMessage),
 		grpc.MaxSendMsgSize(2 * maxMessage),
@@ -121,9 +155,12 @@ func (s *Server) options() []grpc.ServerOption {
 		grpc.NumStreamWorkers(streamWorkers),
 		grpc.MaxHeaderListSize(maxHeaders),
 		grpc.ConnectionTimeout(readHeaders),
+		grpc.KeepaliveParams(connectionLife),
+		grpc.InTapHandle(s.tap),
+		grpc.ForceServerCodecV2(newCodec()),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 10 * time.Second, PermitWithoutStream: true}),
-		grpc.ChainUnaryInterceptor(s.requestUnary, m.unary, s.errorsUnary, s.authorizeUnary),
-		grpc.ChainStreamInterceptor(s.requestStream, m.stream, s.errorsStream, s.authorizeStream),
+		grpc.ChainUnaryInterceptor(s.requestUnary, m.unary, s.errorsUnary, s.admitUnary),
+		grpc.ChainStreamInterceptor(s.requestStream, m.stream, s.errorsStream, s.admitStream),
 	}
 	if s.c.TLS != nil {
 		opts = append(opts, grpc.Creds(sharedCredentials{credentials.NewTLS(s.c.TLS)}))
@@ -137,6 +174,7 @@ func (s *Server) Serve(ctx context.Context, grpcListener, httpListener net.Liste
 	s.health.SetServingStatus("", healthpb.HealthCheckResponse_SERVING)
 	s.tellReadiness()
 	go s.keepTelling()
+	grpcListener, httpListener = s.guard(grpcListener), s.guard(httpListener)
 	failed := make(chan error, 3)
 	go func() { failed <- s.gateway.serve() }()
 	go func() { failed <- s.grpc.Serve(grpcListener) }()
@@ -157,6 +195,14 @@ func (s *Server) Serve(ctx context.Context, grpcListener, httpListener net.Liste
 		return nil
 	}
 	return err
+}
+
+// guard puts the limits of connections before a listener, until the service stops.
+func (s *Server) guard(l net.Listener) net.Listener {
+	d := newDoor(l, s.c.Connections, s.budget)
+	d.ended = func(why string) { s.metrics.ended.WithLabelValues(why).Inc() }
+	go d.watch(s.stopping)
+	return d
 }
 
 // tellReadiness sets the health of the AdmissionService: whether it can answer, as

@@ -202,8 +202,10 @@ func TestHTTP(t *testing.T) {
 	}{
 		{"GET", "/healthz", "", "", 200, "ok"},
 		{"GET", "/readyz", "", "", 200, "ready"},
+		{"GET", "/metrics", "", "", 401, `"reason":"UNAUTHENTICATED"`},
+		{"GET", "/metrics", deployerToken, "", 403, `"reason":"FORBIDDEN"`},
 		{"GET", "/openapi.json", "", "", 200, `"swagger"`},
-		{"GET", "/metrics", "", "", 200, "sekisho_index_entries"},
+		{"GET", "/metrics", adminToken, "", 200, "sekisho_index_entries"},
 		{"GET", "/v1/log/checkpoint", "", "", 200, `"treeSize":"2"`},
 		{"GET", "/v1/log/inclusion?logIndex=1", "", "", 200, `"leafHash"`},
 		{"GET", "/v1/log/consistency?fromSize=1", "", "", 200, `"hashes"`},
@@ -245,16 +247,7 @@ func TestAdvisoryD5_LabelsAreConstant(t *testing.T) {
 	for i := range 50 {
 		conn.Invoke(t.Context(), fmt.Sprintf("/evil.Service%d/Method", i), &sekishov1.GetCheckpointRequest{}, &sekishov1.GetCheckpointResponse{}) // it is refused
 	}
-	resp, err := http.Get(base + "/metrics")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer resp.Body.Close()
-	raw, err := io.ReadAll(resp.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if strings.Contains(string(raw), "evil") {
+	if resp, raw := send(t, base, "GET", "/metrics", ""); resp.StatusCode != 200 || strings.Contains(string(raw), "evil") {
 		t.Error("a caller chose a metric's label")
 	}
 }

@@ -3,6 +3,7 @@ package store
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -65,7 +66,7 @@ func (k Key) AppendTo(b []byte) []byte { return append(k.AppendPrefix(b), 0, 0) 
 // AppendPrefix appends what the encodings of all keys begin with that have k's kind
 // and a value that begins with k's.
 func (k Key) AppendPrefix(b []byte) []byte {
-	b = append(b, byte(k.Kind))
+	b = append(slices.Grow(b, len(k.Value)+12), byte(k.Kind)) // the ending and a log index too
 	for i := range len(k.Value) {
 		if b = append(b, k.Value[i]); k.Value[i] == 0 {
 			b = append(b, 0xff)

@@ -105,7 +105,7 @@ func (s *signer) signed(f *Facts, proven time.Time) error {
 	case s.identity.matches(f.identity, builderID):
 		return nil
 	case s.identity.builder && builderID != "":
-		return fmt.Errorf("%w: the certificate is of %s, and the provenance names builder %s", ErrSignerBuilderMismatch, f.identity, builderID)
+		return fmt.Errorf("%w: the certificate is of %.200s, and the provenance names builder %.200s", ErrSignerBuilderMismatch, f.identity, builderID)
 	}
 	return ErrUnknownSigner
 }
@@ -113,7 +113,7 @@ func (s *signer) signed(f *Facts, proven time.Time) error {
 // who names the signer of facts, for people.
 func (f *Facts) who() string {
 	if f.identity != "" {
-		return "certificate of " + f.identity + " by " + f.issuer
+		return fmt.Sprintf("certificate of %.200s by %.200s", f.identity, f.issuer)
 	}
 	return "key " + f.keyID
 }
@@ -168,7 +168,7 @@ func (t *TrustRoot) builderOf(f *Facts, signers []string, proven time.Time) (bes
 		}
 	}
 	if best.builder == nil && err == nil {
-		err = fmt.Errorf("%w: %s is not rated for %s", ErrSignerBuilderMismatch, p.BuilderID, signers[0])
+		err = fmt.Errorf("%w: %.200s is not rated for %s", ErrSignerBuilderMismatch, p.BuilderID, signers[0])
 	}
 	return best, err
 }
@@ -177,10 +177,10 @@ func (t *TrustRoot) builderOf(f *Facts, signers []string, proven time.Time) (bes
 func (b *builder) rates(f *Facts, proven time.Time) error {
 	p := f.provenance
 	if len(b.buildTypes) > 0 && !slices.Contains(b.buildTypes, p.BuildType) {
-		return fmt.Errorf("%w: %s is rated for %v, found %s", ErrBuildType, b.name, b.buildTypes, p.BuildType)
+		return fmt.Errorf("%w: %s is rated for %v, found %.200s", ErrBuildType, b.name, b.buildTypes, p.BuildType)
 	}
 	if f.sourceRepository != "" && p.Source.Repository != "" && !sameRepository(f.sourceRepository, p.Source.Repository) {
-		return fmt.Errorf("%w: the certificate is of %s, and the provenance names %s", ErrSourceMismatch, f.sourceRepository, p.Source.Repository)
+		return fmt.Errorf("%w: the certificate is of %.200s, and the provenance names %.200s", ErrSourceMismatch, f.sourceRepository, p.Source.Repository)
 	}
 	if b.from == nil && b.to == nil {
 		return nil

@@ -283,7 +283,7 @@ func (t *TrustRoot) SpeaksFor(caller Caller, s *attest.Statement) error {
 			return nil
 		}
 	}
-	return fmt.Errorf("%w: %s may not have %s signed for builder %.200s; see submitters in the trust root", ErrNotAllowed, caller, s.PredicateType, p.BuilderID)
+	return fmt.Errorf("%w: %s may not have %.200s signed for builder %.200s; see submitters in the trust root", ErrNotAllowed, caller, s.PredicateType, p.BuilderID)
 }
 
 // submittersFor returns what the trust root says of a caller.

@@ -173,8 +173,8 @@ func ParseTrustRoot(raw []byte) (*TrustRoot, error) {
 	t.builders = c.buildersOf(t.doc.Builders, t.signers)
 	c.verifiers(t.doc.Verifiers, t.signers)
 	t.submitters = c.submittersOf(t.doc.Submitters)
-	if len(c.errs) > 0 {
-		return nil, fmt.Errorf("%w:\n%w", ErrTrustRoot, c.errs)
+	if err := c.faults.Err(); err != nil {
+		return nil, fmt.Errorf("%w:\n%w", ErrTrustRoot, err)
 	}
 	for _, k := range t.signerKeys() {
 		t.keyIDs = append(t.keyIDs, k.id)
@@ -202,11 +202,11 @@ func (t *TrustRoot) authoritiesDigest() attest.Digest {
 }
 
 // compiler turns the document into what is used, and collects what is wrong.
-type compiler struct{ errs strictyaml.Errors }
+type compiler struct{ faults strictyaml.Faults }
 
 func (c *compiler) check(ok bool, at strictyaml.Pos, format string, args ...any) bool {
 	if !ok {
-		c.errs = append(c.errs, at.Errorf(format, args...))
+		c.faults.Addf(at, format, args...)
 	}
 	return ok
 }

@@ -77,9 +77,9 @@ func (t told) Unwrap() error { return t.error }
 // the document: try again, or ask somebody else.
 var notRejected = []client.Reason{
 	client.ErrUnauthenticated, client.ErrForbidden, client.ErrUnreachable, client.ErrInsecure, client.ErrState, client.ErrBadRequest,
-	client.ErrLogDamaged, client.ErrLogRolledBack, client.ErrStaleIndex, client.ErrStorageFull, client.ErrLogBusy, client.ErrShuttingDown,
+	client.ErrLogDamaged, client.ErrLogRolledBack, client.ErrStaleIndex, client.ErrBusy, client.ErrStorageFull, client.ErrLogBusy, client.ErrShuttingDown,
 	client.ErrKeyUnavailable, client.ErrKeyDenied, client.ErrKeyUnusable, client.ErrDeadlineExceeded, client.ErrCancelled,
-	client.ErrInternal, client.ErrNotFound, client.ErrNoSuchProof,
+	client.ErrInternal, client.ErrNotFound, client.ErrNoSuchProof, client.ErrUnimplemented, client.ErrConnectionLost,
 }
 
 // reason is why there is no answer, if somebody said so.

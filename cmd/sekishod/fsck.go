@@ -81,7 +81,7 @@ func reindex(ctx context.Context, c *Config, log *slog.Logger, now func() time.T
 	}
 	defer func() { err = errors.Join(err, h.Close()) }()
 	r = &report{Problems: []problem{}}
-	if err := h.follow.CatchUp(ctx); err != nil {
+	if err := frugally(func() error { return h.follow.CatchUp(ctx) }); err != nil {
 		if !errors.Is(err, follow.ErrDamaged) {
 			return r, err
 		}

@@ -19,6 +19,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"golang.org/x/sync/errgroup"
+	"golang.org/x/sys/unix"
 
 	"github.com/sekisho-dev/sekisho/client"
 	"github.com/sekisho-dev/sekisho/internal/durable"
@@ -33,7 +34,7 @@ const decideWait = 2 * time.Second
 
 // serve opens the house, serves, and closes it again.
 func serve(ctx context.Context, c *Config, log *slog.Logger, now func() time.Time, getenv func(string) string, stdout io.Writer) (err error) {
-	memory(getenv)
+	available := memory(getenv, os.DirFS("/"))
 	defer outlive(log)()
 	h, err := open(ctx, c, log, now, getenv)
 	if err != nil {
@@ -53,7 +54,7 @@ func serve(ctx context.Context, c *Config, log *slog.Logger, now func() time.Tim
 	// Before the index has the whole log, nobody can know what is registered
 	// already, or who is trusted by now. An index that is damaged still serves:
 	// every answer says so, and it goes on by itself once the blobs are restored.
-	err = h.follow.CatchUp(ctx)
+	err = frugally(func() error { return h.follow.CatchUp(ctx) })
 	damaged := errors.Is(err, follow.ErrDamaged)
 	if err != nil && !damaged {
 		return fmt.Errorf("catching up with the log: %w", err)
@@ -91,6 +92,8 @@ func serve(ctx context.Context, c *Config, log *slog.Logger, now func() time.Tim
 			TLS:         tlsConfig,
 			Logger:      log,
 			Metrics:     metrics,
+			Connections: connections(),
+			Memory:      available,
 		})
 		if err != nil {
 			return err
@@ -98,6 +101,17 @@ func serve(ctx context.Context, c *Config, log *slog.Logger, now func() time.Tim
 		return h.listen(ctx, s, stdout)
 	})
 	return g.Wait()
+}
+
+// connections is how many each port may have: a quarter of the files that the process
+// may have open, so that half of them is the log's and the blobs'.
+func connections() int {
+	const most, fewest = 4096, 16
+	var limit unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
+		return fewest
+	}
+	return int(max(min(limit.Cur/4, most), fewest))
 }
 
 // listen binds both ports, says where, and serves until the context is done.

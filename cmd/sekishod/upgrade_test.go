@@ -168,7 +168,7 @@ func serving(t *testing.T, data string) *asking {
 		t.Fatal(err)
 	}
 	end := sync.OnceValue(func() error {
-		conn.Close()
+		conn.Close() // nothing is under way
 		cancel()
 		return <-done
 	})
@@ -192,7 +192,7 @@ func unpack(t *testing.T, path string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer file.Close()
+	defer file.Close() // only read
 	z, err := gzip.NewReader(file)
 	if err != nil {
 		t.Fatal(err)

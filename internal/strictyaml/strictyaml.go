@@ -1,6 +1,6 @@
 // Package strictyaml reads configuration: YAML in which a mistake is an error.
 // Unknown and duplicate keys, anchors, aliases, several documents and values of
-// the wrong kind are all refused, all of them in one go, each with its line and
+// the wrong kind are all refused, many of them in one go, each with its line and
 // column: a policy with a misspelt key must not load as a weaker policy.
 package strictyaml
 
@@ -26,43 +26,10 @@ const (
 // ErrInvalid is wrapped by every error of this package.
 var ErrInvalid = errors.New("invalid YAML")
 
-// A Pos is a place in the document. A struct with a field of this type, tagged
-// `yaml:"-"`, has the place of its mapping put there.
-type Pos struct{ Line, Column int }
-
-// Errorf returns an error at the place.
-func (p Pos) Errorf(format string, args ...any) error {
-	return &Error{p, fmt.Sprintf(format, args...)}
-}
-
-// An Error is one fault and where it is.
-type Error struct {
-	Pos
-	Msg string
-}
-
-func (e *Error) Error() string { return fmt.Sprintf("line %d, column %d: %s", e.Line, e.Column, e.Msg) }
-
-// Unwrap makes every fault an ErrInvalid.
-func (e *Error) Unwrap() error { return ErrInvalid }
-
-// Errors are all the faults of a document, in its order.
-type Errors []error
-
-func (e Errors) Error() string {
-	lines := make([]string, len(e))
-	for i, err := range e {
-		lines[i] = err.Error()
-	}
-	return strings.Join(lines, "\n")
-}
-
-// Unwrap lets errors.Is find each of them.
-func (e Errors) Unwrap() []error { return e }
-
 // Decode reads exactly one document into v, a pointer to a struct whose fields
 // have `yaml:"name"` tags (only the name and "-" are understood). Absent keys
-// leave fields as they are, and so does null.
+// leave fields as they are, and so does null. Faults in a document that is YAML are
+// [Errors].
 func Decode(data []byte, v any) error {
 	if len(data) > MaxSize {
 		return fmt.Errorf("%w: %d bytes, at most %d", ErrInvalid, len(data), MaxSize)
@@ -79,19 +46,15 @@ func Decode(data []byte, v any) error {
 	}
 	var d decoder
 	d.value(doc.Content[0], reflect.ValueOf(v).Elem(), 0)
-	if len(d.errs) > 0 {
-		return d.errs
-	}
-	return nil
+	return d.faults.Err()
 }
 
-// decoder collects faults, so that all of them are told at once.
-type decoder struct{ errs Errors }
+type decoder struct{ faults Faults }
 
 func at(n *yaml.Node) Pos { return Pos{n.Line, n.Column} }
 
 func (d *decoder) errorf(n *yaml.Node, format string, args ...any) {
-	d.errs = append(d.errs, at(n).Errorf(format, args...))
+	d.faults.Addf(at(n), format, args...)
 }
 
 // value reads one node into one value.
@@ -159,7 +122,7 @@ func (d *decoder) custom(n *yaml.Node, v reflect.Value) bool {
 // fail keeps an error's own place, where it has one.
 func (d *decoder) fail(n *yaml.Node, err error) {
 	if errors.Is(err, ErrInvalid) {
-		d.errs = append(d.errs, err)
+		d.faults.Add(err)
 		return
 	}
 	d.errorf(n, "%s", err)
@@ -194,7 +157,7 @@ func (d *decoder) structure(n *yaml.Node, v reflect.Value, depth int) {
 	d.pairs(n, func(key, value *yaml.Node) {
 		field, ok := fields[key.Value]
 		if !ok {
-			d.errorf(key, "unknown key %q; known here: %s", key.Value, strings.Join(names, ", "))
+			d.errorf(key, "unknown key %.80q; known here: %s", key.Value, strings.Join(names, ", "))
 			return
 		}
 		d.value(value, field, depth+1)
@@ -225,7 +188,7 @@ func (d *decoder) pairs(n *yaml.Node, f func(key, value *yaml.Node)) {
 		case key.Kind != yaml.ScalarNode || key.Tag == "!!merge" || key.Anchor != "":
 			d.errorf(key, "a key must be a plain string")
 		case seen[key.Value]:
-			d.errorf(key, "key %q occurs twice", key.Value)
+			d.errorf(key, "key %.80q occurs twice", key.Value)
 		default:
 			seen[key.Value] = true
 			f(key, n.Content[i+1])

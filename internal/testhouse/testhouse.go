@@ -69,6 +69,8 @@ type Options struct {
 	Bare bool
 	// Still does not follow in the background; the test calls CatchUp.
 	Still bool
+	// PerArtifact is the quota of a caller for one artifact.
+	PerArtifact int
 }
 
 // New builds a house. What it follows stops with the test.
@@ -117,7 +119,7 @@ func New(t testing.TB, o Options) *House {
 		authority = o.Time(authority)
 	}
 	h.Register = register.New(register.Config{
-		Log: h.Log, Blobs: blobs, Follow: h.Follow, Signer: signer, Time: authority, Now: h.Clock.Now, IndexWait: 5 * time.Second,
+		Log: h.Log, Blobs: blobs, Follow: h.Follow, Signer: signer, Time: authority, Now: h.Clock.Now, IndexWait: 5 * time.Second, PerArtifact: o.PerArtifact,
 	})
 	h.Decide = decide.New(h.Follow, time.Second, h.Clock.Now)
 	if !o.Still {

@@ -96,6 +96,9 @@ func (d *Decider) Decide(ctx context.Context, questions ...Question) ([]Answer, 
 
 // byArtifact returns the places of the questions about each artifact.
 func byArtifact(questions []Question) (groups [][]int) {
+	if len(questions) == 1 {
+		return [][]int{{0}}
+	}
 	at := make(map[string]int, len(questions))
 	for i := range questions {
 		name := fmt.Sprint(questions[i].Artifact) // which writes maps in order

@@ -14,9 +14,10 @@ import (
 	"github.com/sekisho-dev/sekisho/verifier"
 )
 
-// maxStrangers is how many attestations, of those by nobody whom the trust root
-// names, are read to explain a denial. Anybody may register more of them.
-const maxStrangers = 16
+// few is how many attestations about an artifact are simply read, by whomever they
+// are, and how many of those by nobody whom the trust root names are read to explain a
+// denial where there are more. Anybody may register more of them.
+const few = 16
 
 // knowledge is what one snapshot holds about one artifact.
 type knowledge struct {
@@ -64,33 +65,40 @@ func (k *knowledge) answer(c *follow.Control, q Question, now time.Time) (Answer
 	return a, nil
 }
 
-// look reads the evidence: what signers whom the trust root names have signed about
-// the artifact, by any of its digests. Attestations that name one of the digests and
-// contradict another are evidence too: that is for the policy to refuse.
+// look reads the evidence: all that there is about the artifact where that is little,
+// else what signers whom the trust root names have signed about it, by any of its
+// digests. Attestations that name one of the digests and contradict another are evidence
+// too: that is for the policy to refuse.
 func (k *knowledge) look() error {
 	if k.looked {
 		return nil
 	}
-	seen := map[uint64]bool{}
-	for _, d := range k.artifact.Acceptable() {
-		keys, err := k.named(d)
+	for rec, err := range k.everything(0) {
+		if err == nil && len(k.evidence) == few {
+			return k.lookByName()
+		}
+		if err == nil {
+			err = k.add(rec)
+		}
 		if err != nil {
 			return err
 		}
-		for _, key := range keys {
-			for rec, err := range k.s.Find(key, 0) {
-				if err != nil {
-					return err
-				}
-				if seen[rec.Index] {
-					continue
-				}
+	}
+	k.looked, k.explained = true, true
+	return nil
+}
+
+func (k *knowledge) lookByName() error {
+	k.evidence = k.evidence[:0]
+	seen := map[uint64]bool{}
+	for _, d := range k.artifact.Acceptable() {
+		for rec, err := range Evidence(k.s, k.trust, d) {
+			if err == nil && !seen[rec.Index] {
 				seen[rec.Index] = true
-				f, err := k.weigh(rec)
-				if err != nil {
-					return err
-				}
-				k.evidence = append(k.evidence, f.Attestation)
+				err = k.add(rec)
+			}
+			if err != nil {
+				return err
 			}
 		}
 	}
@@ -99,17 +107,43 @@ func (k *knowledge) look() error {
 	return nil
 }
 
+// Evidence iterates over the records of what signers whom the trust root names have
+// signed about an artifact, signer by signer. What others signed is not read.
+func Evidence(s store.Snapshot, trust *verifier.TrustRoot, artifact attest.Digest) iter.Seq2[store.Record, error] {
+	return func(yield func(store.Record, error) bool) {
+		keys, err := named(s, trust, artifact)
+		if err != nil {
+			yield(store.Record{}, err)
+			return
+		}
+		for _, key := range keys {
+			for rec, err := range s.Find(key, 0) {
+				if !yield(rec, err) || err != nil {
+					return
+				}
+			}
+		}
+	}
+}
+
+// add weighs a record, and lets go of what was read to do so.
+func (k *knowledge) add(rec store.Record) error {
+	f, err := k.weigh(rec)
+	k.evidence = append(k.evidence, f.Attestation)
+	return err
+}
+
 // named returns the keys of all evidence about a digest by those whom the trust root
 // names. Whichever are fewer, the keys that the trust root names or those that have
 // signed something about the artifact, are gone through.
-func (k *knowledge) named(d attest.Digest) (keys []store.Key, err error) {
-	all, err := k.s.Count(store.Key{Kind: store.Subject, Value: string(d)})
+func named(s store.Snapshot, trust *verifier.TrustRoot, d attest.Digest) (keys []store.Key, err error) {
+	all, err := s.Count(store.Key{Kind: store.Subject, Value: string(d)})
 	if err != nil || all == 0 {
 		return nil, err
 	}
-	ids := k.trust.KeyIDs()
+	ids := trust.KeyIDs()
 	if all < uint64(len(ids)) {
-		for value, err := range k.s.Values(store.Evidence, follow.KeyGroup(d)) {
+		for value, err := range s.Values(store.Evidence, follow.KeyGroup(d)) {
 			if err != nil {
 				return nil, err
 			}
@@ -122,12 +156,12 @@ func (k *knowledge) named(d attest.Digest) (keys []store.Key, err error) {
 			keys = append(keys, follow.KeyEvidence(d, id))
 		}
 	}
-	for value, err := range k.s.Values(store.Evidence, follow.CertificateGroup(d)) {
+	for value, err := range s.Values(store.Evidence, follow.CertificateGroup(d)) {
 		if err != nil {
 			return nil, err
 		}
 		issuer, identity, known := follow.CertificateSigner(value)
-		if !known || k.trust.NamesCertificate(issuer, identity) {
+		if !known || trust.NamesCertificate(issuer, identity) {
 			keys = append(keys, store.Key{Kind: store.Evidence, Value: value})
 		}
 	}
@@ -146,7 +180,7 @@ func (k *knowledge) askStrangers() error {
 	}
 	n := 0
 	for rec, err := range k.everything(0) {
-		if n++; err != nil || n > maxStrangers {
+		if n++; err != nil || n > few {
 			return err
 		}
 		if seen[rec.Index] {
@@ -165,6 +199,10 @@ func (k *knowledge) askStrangers() error {
 // everything iterates over all records about the artifact, by any of its digests, once
 // each and in log order, from an index on. It reads no more than is asked for.
 func (k *knowledge) everything(from uint64) iter.Seq2[store.Record, error] {
+	digests := k.artifact.Acceptable()
+	if len(digests) == 1 {
+		return k.s.Find(store.Key{Kind: store.Subject, Value: string(digests[0])}, from)
+	}
 	return func(yield func(store.Record, error) bool) {
 		type source struct {
 			next func() (store.Record, error, bool)
@@ -177,7 +215,7 @@ func (k *knowledge) everything(from uint64) iter.Seq2[store.Record, error] {
 			s.rec, err, ok = s.next()
 			return ok, err
 		}
-		for _, d := range k.artifact.Acceptable() {
+		for _, d := range digests {
 			next, stop := iter.Pull2(k.s.Find(store.Key{Kind: store.Subject, Value: string(d)}, from))
 			defer stop()
 			s := &source{next: next}

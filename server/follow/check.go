@@ -89,22 +89,17 @@ func compare(ctx context.Context, idx store.Index, want store.Record) error {
 	})
 }
 
-// findable reports whether a record is found by a key. Where it is the first that
-// the key finds, all that the key finds are walked through, so that each key is, once.
+// findable reports whether a record is found by a key, and the key among those of its
+// group. Where it is the first that is found there, all of it is walked through, so that
+// everything is, once.
 func findable(s store.Snapshot, k store.Key, index uint64) error {
-	for first, err := range s.Indexes(k, 0) {
-		if err != nil {
+	if err := walkFrom(s.Indexes(k, 0), index); err != nil {
+		return err
+	}
+	if first, ok := k.First(); ok {
+		if err := walkFrom(s.Values(k.Kind, first), k.Value); err != nil {
 			return err
 		}
-		if first < index {
-			break
-		}
-		for _, err := range s.Indexes(k, 0) {
-			if err != nil {
-				return err
-			}
-		}
-		break
 	}
 	for i, err := range s.Indexes(k, index) {
 		if err == nil && i != index {
@@ -113,6 +108,21 @@ func findable(s store.Snapshot, k store.Key, index uint64) error {
 		return err
 	}
 	return store.ErrNotFound
+}
+
+// walkFrom goes to the end of what is found, if it begins with first.
+func walkFrom[T comparable](found iter.Seq2[T, error], first T) error {
+	begun := false
+	for one, err := range found {
+		if err != nil {
+			return err
+		}
+		if !begun && one != first {
+			return nil
+		}
+		begun = true
+	}
+	return nil
 }
 
 // sorted orders keys, which are a set.

@@ -64,7 +64,7 @@ func readBlob(ctx context.Context, blobs store.Blobs, key string) ([]byte, error
 	return data, errors.Join(err, r.Close())
 }
 
-// heavy is the size of a payload, in bytes, from which on entries are derived one at a
+// heavy is the size of a payload or bundle, in bytes, from which on entries are derived one at a
 // time: what reading one costs is a multiple of it.
 const heavy = 1 << 20
 
@@ -88,7 +88,7 @@ func (f *Follower) derive(ctx context.Context, e tlog.Entry, trust *verifier.Tru
 	if err != nil {
 		return damaged(err)
 	}
-	if rec.PayloadSize > heavy {
+	if rec.PayloadSize > heavy || len(rec.Bundle) > heavy {
 		f.heavy.Lock()
 		defer f.heavy.Unlock()
 	}

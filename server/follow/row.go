@@ -159,14 +159,18 @@ func keys(leaf attest.Hash, f *verifier.Facts, s *attest.Statement, submitter st
 			add(store.Quota, SubmitterQuota(d, submitter).Value)
 		}
 	}
-	for _, purl := range components(s) {
-		if len(ks) == store.MaxKeys {
-			break
+	for _, purl := range components(s) { // none twice
+		if len(purl) <= store.MaxKeyValue {
+			ks = append(ks, store.Key{Kind: store.Component, Value: purl})
 		}
-		add(store.Component, purl)
 	}
 	return ks
 }
+
+// MaxComponentKeys is by how many spellings of its components an SBOM is found, each of
+// which has up to four. The rest of a longer one is kept and listed, and not found by
+// name: its row would take more memory than all else that a start needs.
+const MaxComponentKeys = 1 << 18
 
 // components returns the search keys of everything that an SBOM statement
 // lists. A document that cannot be read lists nothing: it came as somebody
@@ -179,7 +183,7 @@ func components(s *attest.Statement) []string {
 	if err != nil {
 		return nil
 	}
-	return doc.SearchKeys()
+	return doc.SearchKeys(MaxComponentKeys)
 }
 
 // Remark says what about an entry is no damage, and counts for less than it says; nil

@@ -2,7 +2,6 @@ package bolt
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"encoding/binary"
 	"fmt"
@@ -63,22 +62,11 @@ func putRecords(b *bbolt.Bucket, recs []store.Record) error {
 // putKeys writes the rows to find by, and the heads of their keys, in their order in
 // the tree, so that each page is visited once.
 func putKeys(tx *bbolt.Tx, recs []store.Record) error {
-	type row struct {
-		key   []byte
-		index uint64
-	}
-	var rows []row
-	all := store.Key{Kind: store.All}.AppendTo(nil)
-	for _, r := range recs {
-		rows = append(rows, row{all, r.Index})
-		for _, k := range distinct(r.Keys) {
-			rows = append(rows, row{k.AppendTo(nil), r.Index})
-		}
-	}
-	slices.SortFunc(rows, func(a, b row) int { return cmp.Or(bytes.Compare(a.key, b.key), cmp.Compare(a.index, b.index)) })
+	rows := keyRows(recs)
 	keys, heads := tx.Bucket(keysBucket), tx.Bucket(headsBucket)
+	keys.FillPercent, heads.FillPercent = 0.8, 0.8 // a large record's rows come side by side, and stay
 	for len(rows) > 0 {
-		key := rows[0].key
+		key := keyOf(rows[0])
 		h, err := readHead(heads, key)
 		if err == nil && h.count == 0 {
 			err = putGroup(tx, key)
@@ -86,12 +74,12 @@ func putKeys(tx *bbolt.Tx, recs []store.Record) error {
 		if err != nil {
 			return err
 		}
-		for ; len(rows) > 0 && bytes.Equal(rows[0].key, key); rows = rows[1:] {
-			h = h.with(rows[0].index)
+		for ; len(rows) > 0 && bytes.Equal(keyOf(rows[0]), key); rows = rows[1:] {
+			h = h.with(binary.BigEndian.Uint64(rows[0][len(key):]))
 			if store.Kind(key[0]) == store.All {
 				continue // found in the records' own bucket
 			}
-			if err := keys.Put(binary.BigEndian.AppendUint64(slices.Clip(key), rows[0].index), nil); err != nil {
+			if err := keys.Put(rows[0], nil); err != nil {
 				return err
 			}
 		}
@@ -102,8 +90,32 @@ func putKeys(tx *bbolt.Tx, recs []store.Record) error {
 	return nil
 }
 
+// keyRows returns the rows of all keys of the records, key ‖ log index, in order. They
+// are cut out of one piece of memory, for a record may have hundreds of thousands.
+func keyRows(recs []store.Record) [][]byte {
+	var all []byte
+	var ends []int
+	for _, r := range recs {
+		for _, k := range append(distinct(r.Keys), store.Key{Kind: store.All}) {
+			all = binary.BigEndian.AppendUint64(k.AppendTo(all), r.Index)
+			ends = append(ends, len(all))
+		}
+	}
+	rows, from := make([][]byte, len(ends)), 0
+	for i, end := range ends {
+		rows[i], from = all[from:end:end], end
+	}
+	slices.SortFunc(rows, bytes.Compare)
+	return rows
+}
+
+func keyOf(row []byte) []byte { return row[: len(row)-8 : len(row)-8] }
+
 // putGroup counts a key that is new among those whose values have the same first part.
 func putGroup(tx *bbolt.Tx, key []byte) error {
+	if !bytes.Contains(key, []byte{0, 0xff}) { // as a 00 in a value is written
+		return nil
+	}
 	k, _, _ := store.ParseKey(key)
 	first, ok := k.First()
 	if !ok {

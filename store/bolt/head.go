@@ -23,7 +23,7 @@ type head struct {
 // counts their heads as a key's counts its rows, under numbers made of their names.
 func member(key []byte) uint64 {
 	h := fnv.New64a()
-	h.Write(key) //nolint:errcheck // a hash does not fail
+	h.Write(key)
 	return h.Sum64()
 }
 
@@ -42,9 +42,11 @@ func mix(x uint64) uint64 {
 }
 
 func (h head) encode(key []byte) []byte {
-	b := binary.BigEndian.AppendUint64(make([]byte, 0, 24), h.count)
-	b = binary.BigEndian.AppendUint64(b, h.last)
-	return seal(key, binary.BigEndian.AppendUint64(b, h.sum))
+	var body [24]byte
+	binary.BigEndian.PutUint64(body[:], h.count)
+	binary.BigEndian.PutUint64(body[8:], h.last)
+	binary.BigEndian.PutUint64(body[16:], h.sum)
+	return seal(key, body[:])
 }
 
 // readHead reads the head of a key; the zero head where it has none.

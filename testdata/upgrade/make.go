@@ -123,7 +123,9 @@ func (s *service) envelope(k *ecdsa.PrivateKey, st string) {
 	s.post("/v1/attestations", map[string]any{"envelope": e, "publicKey": publicPEM(k)})
 }
 
-func (s *service) bundle(path string) { s.post("/v1/attestations", map[string]any{"bundle": bytes.TrimSpace(read(path))}) }
+func (s *service) bundle(path string) {
+	s.post("/v1/attestations", map[string]any{"bundle": bytes.TrimSpace(read(path))})
+}
 
 func (s *service) apply(what, document string) {
 	f := filepath.Join(os.TempDir(), what+".yaml")
@@ -135,7 +137,9 @@ func (s *service) apply(what, document string) {
 	}
 }
 
-func subject(name, of string) string { return fmt.Sprintf(`[{"name":%q,"digest":{"sha256":%q}}]`, name, sum(of)) }
+func subject(name, of string) string {
+	return fmt.Sprintf(`[{"name":%q,"digest":{"sha256":%q}}]`, name, sum(of))
+}
 
 func provenance(name, of, builder, parameters string) string {
 	return fmt.Sprintf(`{"_type":"https://in-toto.io/Statement/v1","subject":%s,"predicateType":"https://slsa.dev/provenance/v1","predicate":{"buildDefinition":{"buildType":"https://localhost/make@v1","externalParameters":%s},"runDetails":{"builder":{"id":%q}}}}`,

@@ -854,11 +854,16 @@ func (x *BatchEvaluateDeploymentsResponse) GetResponses() []*EvaluateDeploymentR
 	return nil
 }
 
-// ExplainArtifactRequest is the same question as EvaluateDeploymentRequest.
+// ExplainArtifactRequest is the same question as EvaluateDeploymentRequest, and pages.
 type ExplainArtifactRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The question.
-	Question      *EvaluateDeploymentRequest `protobuf:"bytes,1,opt,name=question,proto3" json:"question,omitempty"`
+	Question *EvaluateDeploymentRequest `protobuf:"bytes,1,opt,name=question,proto3" json:"question,omitempty"`
+	// At most so many findings; 0 means 1000, more than 10000 means 10000. A page ends
+	// earlier at some 3 MiB.
+	PageSize int32 `protobuf:"varint,2,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	// The next_page_token of the previous page, with the same question.
+	PageToken     string `protobuf:"bytes,3,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -898,6 +903,20 @@ func (x *ExplainArtifactRequest) GetQuestion() *EvaluateDeploymentRequest {
 		return x.Question
 	}
 	return nil
+}
+
+func (x *ExplainArtifactRequest) GetPageSize() int32 {
+	if x != nil {
+		return x.PageSize
+	}
+	return 0
+}
+
+func (x *ExplainArtifactRequest) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
+	}
+	return ""
 }
 
 // A Finding is one attestation and what it counts for.
@@ -1014,8 +1033,10 @@ type ExplainArtifactResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The answer.
 	Decision *EvaluateDeploymentResponse `protobuf:"bytes,1,opt,name=decision,proto3" json:"decision,omitempty"`
-	// Every attestation about the artifact, in the order of the log.
-	Findings      []*Finding `protobuf:"bytes,2,rep,name=findings,proto3" json:"findings,omitempty"`
+	// The attestations about the artifact, in the order of the log.
+	Findings []*Finding `protobuf:"bytes,2,rep,name=findings,proto3" json:"findings,omitempty"`
+	// Empty on the last page.
+	NextPageToken string `protobuf:"bytes,3,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1062,6 +1083,13 @@ func (x *ExplainArtifactResponse) GetFindings() []*Finding {
 		return x.Findings
 	}
 	return nil
+}
+
+func (x *ExplainArtifactResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
 }
 
 var File_sekisho_v1_admission_proto protoreflect.FileDescriptor
@@ -1136,9 +1164,12 @@ const file_sekisho_v1_admission_proto_rawDesc = "" +
 	"\x1fBatchEvaluateDeploymentsRequest\x12A\n" +
 	"\brequests\x18\x01 \x03(\v2%.sekisho.v1.EvaluateDeploymentRequestR\brequests\"h\n" +
 	" BatchEvaluateDeploymentsResponse\x12D\n" +
-	"\tresponses\x18\x01 \x03(\v2&.sekisho.v1.EvaluateDeploymentResponseR\tresponses\"[\n" +
+	"\tresponses\x18\x01 \x03(\v2&.sekisho.v1.EvaluateDeploymentResponseR\tresponses\"\x97\x01\n" +
 	"\x16ExplainArtifactRequest\x12A\n" +
-	"\bquestion\x18\x01 \x01(\v2%.sekisho.v1.EvaluateDeploymentRequestR\bquestion\"\xd7\x02\n" +
+	"\bquestion\x18\x01 \x01(\v2%.sekisho.v1.EvaluateDeploymentRequestR\bquestion\x12\x1b\n" +
+	"\tpage_size\x18\x02 \x01(\x05R\bpageSize\x12\x1d\n" +
+	"\n" +
+	"page_token\x18\x03 \x01(\tR\tpageToken\"\xd7\x02\n" +
 	"\aFinding\x129\n" +
 	"\vattestation\x18\x01 \x01(\v2\x17.sekisho.v1.AttestationR\vattestation\x12\x16\n" +
 	"\x06signer\x18\x02 \x01(\tR\x06signer\x12\x18\n" +
@@ -1149,10 +1180,11 @@ const file_sekisho_v1_admission_proto_rawDesc = "" +
 	"provenTime\x12=\n" +
 	"\fclaimed_time\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\vclaimedTime\x12*\n" +
 	"\x06reason\x18\a \x01(\v2\x12.sekisho.v1.ReasonR\x06reason\x12\x16\n" +
-	"\x06source\x18\b \x01(\tR\x06source\"\x8e\x01\n" +
+	"\x06source\x18\b \x01(\tR\x06source\"\xb6\x01\n" +
 	"\x17ExplainArtifactResponse\x12B\n" +
 	"\bdecision\x18\x01 \x01(\v2&.sekisho.v1.EvaluateDeploymentResponseR\bdecision\x12/\n" +
-	"\bfindings\x18\x02 \x03(\v2\x13.sekisho.v1.FindingR\bfindings*G\n" +
+	"\bfindings\x18\x02 \x03(\v2\x13.sekisho.v1.FindingR\bfindings\x12&\n" +
+	"\x0fnext_page_token\x18\x03 \x01(\tR\rnextPageToken*G\n" +
 	"\aVerdict\x12\x17\n" +
 	"\x13VERDICT_UNSPECIFIED\x10\x00\x12\x11\n" +
 	"\rVERDICT_ALLOW\x10\x01\x12\x10\n" +

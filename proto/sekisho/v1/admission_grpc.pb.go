@@ -40,7 +40,8 @@ type AdmissionServiceClient interface {
 	// snapshot, in order. One question that cannot be answered fails the batch.
 	BatchEvaluateDeployments(ctx context.Context, in *BatchEvaluateDeploymentsRequest, opts ...grpc.CallOption) (*BatchEvaluateDeploymentsResponse, error)
 	// ExplainArtifact lists everything known about an artifact, what each piece
-	// counts for, and the answer for it.
+	// counts for, and the answer for it. Every page is an answer of its own, from the
+	// newest snapshot.
 	ExplainArtifact(ctx context.Context, in *ExplainArtifactRequest, opts ...grpc.CallOption) (*ExplainArtifactResponse, error)
 }
 
@@ -98,7 +99,8 @@ type AdmissionServiceServer interface {
 	// snapshot, in order. One question that cannot be answered fails the batch.
 	BatchEvaluateDeployments(context.Context, *BatchEvaluateDeploymentsRequest) (*BatchEvaluateDeploymentsResponse, error)
 	// ExplainArtifact lists everything known about an artifact, what each piece
-	// counts for, and the answer for it.
+	// counts for, and the answer for it. Every page is an answer of its own, from the
+	// newest snapshot.
 	ExplainArtifact(context.Context, *ExplainArtifactRequest) (*ExplainArtifactResponse, error)
 	mustEmbedUnimplementedAdmissionServiceServer()
 }

@@ -619,7 +619,9 @@ type ListAttestationsRequest struct {
 	BuilderId string `protobuf:"bytes,3,opt,name=builder_id,json=builderId,proto3" json:"builder_id,omitempty"`
 	// A key id (hex), or the identity in a signer's certificate.
 	Signer string `protobuf:"bytes,4,opt,name=signer,proto3" json:"signer,omitempty"`
-	// At most this many; 0 means 100, more than 1000 means 1000.
+	// At most this many; 0 means 100, more than 1000 means 1000. A page ends earlier at
+	// some 3 MiB, and where many attestations had to be passed over; it may be empty and
+	// not the last.
 	PageSize int32 `protobuf:"varint,5,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
 	// The next_page_token of the previous page, with the same filters.
 	PageToken     string `protobuf:"bytes,6,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`

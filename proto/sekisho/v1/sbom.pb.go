@@ -441,7 +441,8 @@ type ListComponentsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// An artifact digest, "sha256:…".
 	Artifact string `protobuf:"bytes,1,opt,name=artifact,proto3" json:"artifact,omitempty"`
-	// At most this many; 0 means 1000, more than 10000 means 10000.
+	// At most this many; 0 means 1000, more than 10000 means 10000. A page ends earlier
+	// at some 3 MiB.
 	PageSize int32 `protobuf:"varint,2,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
 	// The next_page_token of the previous page.
 	PageToken     string `protobuf:"bytes,3,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
@@ -570,7 +571,9 @@ type ListDependentsRequest struct {
 	// A package URL. Without a version, every version matches; without qualifiers
 	// and subpath, all of them; with any, exactly these.
 	Purl string `protobuf:"bytes,1,opt,name=purl,proto3" json:"purl,omitempty"`
-	// At most this many; 0 means 100, more than 1000 means 1000.
+	// At most this many, and then the rest of the last one's SBOM; 0 means 100, more than
+	// 1000 means 1000. A page ends earlier at some 3 MiB, and where many SBOMs had to be
+	// passed over; it may be empty and not the last.
 	PageSize int32 `protobuf:"varint,2,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
 	// The next_page_token of the previous page.
 	PageToken     string `protobuf:"bytes,3,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`

@@ -1,0 +1,163 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"sync"
+	"time"
+
+	"golang.org/x/time/rate"
+	healthpb "google.golang.org/grpc/health/grpc_health_v1"
+
+	"github.com/sekisho-dev/sekisho/server/identity"
+)
+
+// Limits of one connection. Requests that are not whole yet are what a caller can
+// make the service keep for nothing.
+const (
+	maxStrangers       = 128      // calls at once on a connection that has shown no token
+	maxLasting         = 4        // health watches and reflection
+	maxLastingInAll    = 1024     // of all connections together
+	strangersBytes     = 1 << 20  // of requests that are not whole, without a token
+	strangersBytesAll  = 64 << 20 // likewise, together
+	strangersUncounted = 4 << 10  // a request for a proof has twenty bytes
+	smallMessage       = 64 << 10 // what is smaller never waits for a budget
+)
+
+var (
+	// errOverdrawn ends a connection.
+	errOverdrawn = errors.New("more was sent than this connection may have under way")
+	// errBusy refuses what the service has no room for now; it may be asked again.
+	errBusy = errors.New("busy")
+)
+
+// remote is the address of a connection, by which a call finds the connection that
+// it came over.
+type remote struct {
+	net.Addr
+	conn *conn
+}
+
+// A conn is a connection from the network, and its account. All methods that are
+// called for a call's sake do nothing on a nil conn: the JSON port reaches the
+// service through memory, and has an account of its own.
+type conn struct {
+	net.Conn
+	door     *door
+	address  *address
+	remote   *remote
+	offences *rate.Limiter
+
+	mu        sync.Mutex
+	read      uint64  // bytes that it brought
+	waiting   []*call // from head on: whose requests are not whole, the oldest first, and some that are
+	head      int
+	known     string // the caller who was authenticated on it; "" for a stranger
+	busy      int    // calls of strangers that are open, or a request over HTTP
+	lasting   int
+	charged   int64          // on the account of all strangers
+	receiving *hold          // on the budget of what is received
+	owed      map[*hold]bool // answers that the other side has not taken
+	vain      int            // calls that were taken back before they had arrived
+	since     time.Time      // when something last began or ended on it
+	closed    bool
+}
+
+// RemoteAddr is the other side's address.
+func (c *conn) RemoteAddr() net.Addr { return c.remote }
+
+// Close closes the connection and its account.
+func (c *conn) Close() error {
+	err := c.Conn.Close()
+	c.mu.Lock()
+	first := !c.closed
+	c.closed, c.waiting, c.head = true, nil, 0
+	c.settle()
+	for h := range c.owed {
+		h.release() // grpc drops what it had queued without a word
+	}
+	c.owed = nil
+	c.mu.Unlock()
+	if first {
+		c.door.left(c)
+	}
+	return err
+}
+
+// Read reads, and puts what it read on the account. Where the account is overdrawn
+// the connection ends, because what it brings is not yet anybody's request.
+func (c *conn) Read(b []byte) (int, error) {
+	n, err := c.Conn.Read(b)
+	if n > 0 {
+		if over := c.count(n); over != nil {
+			c.end("overdrawn")
+			return 0, over
+		}
+	}
+	return n, err
+}
+
+// begin opens a call's account. It is called with the headers, by the connection's
+// reader.
+func (c *conn) begin(s *call) error {
+	if c == nil {
+		return nil
+	}
+	c.mu.Lock()
+	defer func() {
+		vain := c.vain
+		c.vain = 0
+		c.mu.Unlock()
+		c.offend(vain)
+	}()
+	if s.caller.Subject != "" {
+		c.recognise(s.caller)
+	} else if err := c.beginStranger(s); err != nil {
+		return err
+	}
+	c.enter(s)
+	return nil
+}
+
+// recognise says who is on the connection; the first who showed a token stays.
+func (c *conn) recognise(caller identity.Caller) {
+	if c.known == "" {
+		c.chargeStranger(0)
+		c.known = account(caller)
+	}
+}
+
+// beginStranger counts a call for which nobody was authenticated until it ends.
+func (c *conn) beginStranger(s *call) error {
+	last := 0
+	if lasts(s.method) {
+		last = 1
+	}
+	switch {
+	case c.known == "" && c.busy >= maxStrangers:
+		return fmt.Errorf("%w: %d calls at once on a connection without a token; try again in %s", errBusy, maxStrangers, retryAfter)
+	case last == 1 && c.lasting >= maxLasting:
+		return fmt.Errorf("%w: %d health watches or reflections on this connection, at most that many; end one of them", errBusy, maxLasting)
+	case last == 1 && c.door.lasting.Load() >= maxLastingInAll:
+		return fmt.Errorf("%w: %d health watches are open in all, at most that many; ask %s now and then", errBusy, maxLastingInAll, healthpb.Health_Check_FullMethodName)
+	}
+	c.busy++
+	c.lasting += last
+	c.since = c.door.now()
+	c.door.lasting.Add(int64(last))
+	context.AfterFunc(s, func() {
+		c.mu.Lock()
+		c.busy--
+		c.lasting -= last
+		c.door.lasting.Add(-int64(last))
+		c.since = c.door.now()
+		c.settle()
+		c.mu.Unlock()
+		if s.state.Load() == arriving {
+			c.offend(1) // it was opened, and taken back
+		}
+	})
+	return nil
+}
