@@ -117,7 +117,7 @@ var outcomes = []outcome{
 var remedies = map[string]string{
 	"STORAGE_FULL":    "; nothing acknowledged is lost: make room, and hand it in again",
 	"KEY_UNAVAILABLE": "; nothing was registered: hand it in again when the key's keeper answers",
-	"LOG_DAMAGED":     "; whoever runs the service finds all of it with: sekishod fsck",
+	"LOG_DAMAGED":     "; whoever runs the service finds all of it with sekishod fsck, and mends the log with sekishod repair",
 	"INDEX_DAMAGED":   "; whoever runs the service makes it anew with: sekishod reindex",
 	"CONNECTION_LOST": "; ask again: a registration that was done is found and not done twice",
 	"UNIMPLEMENTED":   "; the service may be older than its caller",
