@@ -137,7 +137,7 @@ func served(root *os.Root) error {
 	case !locked:
 		return errNotServed
 	case about.Mode().Perm()&0o077 != 0:
-		return fmt.Errorf("%s may be opened by others (mode %o), so that its being held is no sign of a service; run chmod 600 %[1]s", filepath.Join(root.Name(), "lock"), about.Mode().Perm())
+		return fmt.Errorf("%s may be opened by others (mode %o), so that its being held is no sign of a service of yours; a service makes it for itself alone: start sekishod there, or remove the directory", filepath.Join(root.Name(), "lock"), about.Mode().Perm())
 	}
 	return nil
 }

@@ -95,7 +95,7 @@ type LogConfig struct {
 // LimitsConfig is on what callers may register.
 type LimitsConfig struct {
 	// PerArtifact is how many attestations about one artifact one caller may
-	// register; 1024 by default.
+	// register; 10,000 by default.
 	PerArtifact int `yaml:"perArtifact"`
 }
 

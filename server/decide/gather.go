@@ -57,7 +57,9 @@ func (k *knowledge) answer(c *follow.Control, q Question, now time.Time) (Answer
 		EvaluatedAt: now,
 	}
 	for _, used := range decision.Used {
-		i := slices.IndexFunc(k.evidence, func(e policy.Attestation) bool { return e.Digest == used })
+		// Another may have the digest: it names no signer, and anybody may register an
+		// envelope under a key of theirs that fits it. What counted is somebody's.
+		i := slices.IndexFunc(k.evidence, func(e policy.Attestation) bool { return e.Digest == used && e.Signer != "" })
 		if i >= 0 {
 			a.Evidence = append(a.Evidence, k.evidence[i])
 		}

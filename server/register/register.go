@@ -80,7 +80,7 @@ type Config struct {
 	// is committed; 1 s if zero.
 	IndexWait time.Duration
 	// PerArtifact is how many attestations about one artifact one caller may
-	// register; 1024 if zero.
+	// register; 10,000 if zero.
 	PerArtifact int
 }
 
@@ -96,7 +96,7 @@ func New(c Config) *Registrar {
 		c.IndexWait = time.Second
 	}
 	if c.PerArtifact == 0 {
-		c.PerArtifact = 1024
+		c.PerArtifact = 10_000
 	}
 	return &Registrar{c: c}
 }

@@ -58,6 +58,11 @@ var (
 
 	buckets = [][]byte{metaBucket, recordsBucket, keysBucket, headsBucket, groupsBucket}
 
+	// filler is a row of every bucket. bbolt keeps a small bucket inside another's row,
+	// and copies it to read it: what a damaged one points at is then anywhere in memory,
+	// and not in the file, where reading what is not there can be caught.
+	filler = bytes.Repeat([]byte{0xff}, 8)
+
 	formatKey     = []byte("format")
 	checkpointKey = []byte("checkpoint")
 )
@@ -147,7 +152,11 @@ func (x *Index) prepare() error {
 			return checkFormat(tx)
 		}
 		for _, name := range buckets {
-			if _, err := tx.CreateBucket(name); err != nil {
+			b, err := tx.CreateBucket(name)
+			if err == nil {
+				err = b.Put(filler, make([]byte, os.Getpagesize()/4))
+			}
+			if err != nil {
 				return err
 			}
 		}

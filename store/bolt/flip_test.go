@@ -31,7 +31,11 @@ func TestFlippedBits(t *testing.T) {
 		for _, k := range asked {
 			var got []string
 			err := x.View(t.Context(), func(s store.Snapshot) error {
-				got = append(got, fmt.Sprint(s.Checkpoint().Size))
+				n, err := s.Count(k)
+				if err != nil {
+					return err
+				}
+				got = append(got, fmt.Sprint(s.Checkpoint().Size, " ", n))
 				for r, err := range s.Find(k, 0) {
 					if err != nil {
 						return err
@@ -54,6 +58,22 @@ func TestFlippedBits(t *testing.T) {
 		}
 		return all, failed
 	}
+	counts := func() (all [][]string, failed int) {
+		for _, k := range asked {
+			var got []string
+			err := x.View(t.Context(), func(s store.Snapshot) error {
+				n, err := s.Count(k)
+				got = append(got, fmt.Sprint(n))
+				return err
+			})
+			if err != nil {
+				got, failed = nil, failed+1
+			}
+			all = append(all, got)
+		}
+		return all, failed
+	}
+	wantCounts, _ := counts()
 	want, failed := answers()
 	if failed > 0 {
 		t.Fatal("the index cannot be read as it is")
@@ -75,6 +95,13 @@ func TestFlippedBits(t *testing.T) {
 		for bit := range 8 {
 			if _, err := file.WriteAt([]byte{whole[at] ^ 1<<bit}, int64(at)); err != nil {
 				t.Fatal(err)
+			}
+			if got, _ := counts(); got != nil {
+				for i := range got {
+					if got[i] != nil && !slices.Equal(got[i], wantCounts[i]) {
+						t.Errorf("bit %d of byte %d: %v counts %q, want %q or an error", bit, at, asked[i], got[i], wantCounts[i])
+					}
+				}
 			}
 			got, failed := answers()
 			noticed += min(failed, 1)

@@ -88,9 +88,20 @@ func (s *snapshot) Count(k store.Key) (n uint64, err error) {
 		return 0, err
 	}
 	err = guard(func() error {
-		h, err := readHead(s.tx.Bucket(headsBucket), k.AppendTo(nil))
-		n = h.count
-		return err
+		key, bucket := k.AppendTo(nil), keysBucket
+		h, err := readHead(s.tx.Bucket(headsBucket), key)
+		if n = h.count; err != nil || n > 0 {
+			return err
+		}
+		// That there is no head must not be taken for its being of nothing.
+		prefix := key
+		if k.Kind == store.All {
+			prefix, bucket = nil, recordsBucket
+		}
+		if row, _ := s.tx.Bucket(bucket).Cursor().Seek(prefix); row != nil && bytes.HasPrefix(row, prefix) && !bytes.Equal(row, filler) {
+			return fmt.Errorf("%w: rows of a key without its head", store.ErrCorrupt)
+		}
+		return nil
 	})
 	return n, err
 }
@@ -176,7 +187,7 @@ func walk[T any](s *snapshot, k store.Key, from uint64, read func(index uint64, 
 				} else {
 					row, value = cursor.Next()
 				}
-				if ended = row == nil || !bytes.HasPrefix(row, prefix); ended {
+				if ended = row == nil || !bytes.HasPrefix(row, prefix) || bytes.Equal(row, filler); ended {
 					h, err := readHead(s.tx.Bucket(headsBucket), key)
 					if err != nil {
 						return err
