@@ -65,6 +65,7 @@ func (c *conn) due() int64 {
 	for c.head < len(c.waiting) && !c.pending(c.waiting[c.head]) {
 		c.waiting[c.head] = nil
 		c.head++
+		c.door.pending.Add(-1)
 	}
 	if c.head == len(c.waiting) {
 		c.waiting, c.head = c.waiting[:0], 0
@@ -128,11 +129,13 @@ func (c *conn) enter(s *call) {
 				live = append(live, w)
 			}
 		}
+		c.door.pending.Add(int64(len(live) - (len(c.waiting) - c.head)))
 		clear(c.waiting[len(live):])
 		c.waiting, c.head = live, 0
 	}
 	s.began = c.read
 	c.waiting = append(c.waiting, s)
+	c.door.pending.Add(1)
 }
 
 // await says that another request of a stream is waited for.

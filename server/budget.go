@@ -29,6 +29,9 @@ type budget struct {
 	working   *pool // documents that are read, parsed and assembled
 	unsent    *pool // answers that the other side has not taken yet
 	answers   *pool // likewise, and large questions: of those who ask whether something may be deployed
+	// pending is how many calls that are not whole there may be: one has some 12 KiB,
+	// whatever it has brought.
+	pending int64
 }
 
 // newBudget divides what memory there is. A sixteenth is left over for everything
@@ -39,7 +42,8 @@ func newBudget(memory int64, processors int) *budget {
 	// from the answers while it is read.
 	parallel := int64(max(processors/2, 1)) * (512 << 20)
 	return &budget{
-		receiving: newPool(between(32<<20, memory/16, 1<<30), 2),
+		pending:   between(4<<10, memory>>16, 64<<10),
+		receiving: newPool(between(32<<20, memory/16, 1<<30), 4),
 		arriving:  newPool(between(3*maxMessage, memory/8, 1<<30), 2),
 		working:   newPool(between(128<<20, memory/2, parallel), 1),
 		unsent:    newPool(between(64<<20, memory/8, 1<<30), 2),

@@ -22,7 +22,9 @@ type call struct {
 	gateway  bool // it comes from the JSON port, which has weighed what it sends and gets
 	conn     *conn
 	cancel   context.CancelFunc
-	work     *hold // what it has of the budget while it is answered
+	// givenUp is cancel, for others than the call's own goroutine.
+	givenUp atomic.Pointer[context.CancelFunc]
+	work    *hold // what it has of the budget while it is answered
 
 	// What follows is of its connection's account.
 	began uint64 // bytes that the connection had brought
@@ -62,6 +64,15 @@ func requestID(ctx context.Context) string {
 	return c.id
 }
 
+func (c *call) mayGiveUp(cancel context.CancelFunc) { c.givenUp.Store(&cancel) }
+
+// giveUp ends a call that takes somebody else's place.
+func (c *call) giveUp() {
+	if cancel := c.givenUp.Load(); cancel != nil {
+		(*cancel)()
+	}
+}
+
 // callerOf returns who is calling; the zero Caller where nobody was asked.
 func callerOf(ctx context.Context) identity.Caller {
 	if c := callOf(ctx); c != nil {
@@ -82,10 +93,15 @@ func (c *call) Value(key any) any {
 }
 
 // authorize names the caller by the authorization header and looks the method up in
-// the table. Where anybody may call, a credential is not looked at.
+// the table. Where anybody may call, a credential is not looked at, but where calls last.
 func (s *Server) authorize(c *call, authorization string) error {
 	if allowed(c.method, nil) {
 		c.admitted = true
+		if lasts(c.method) && authorization != "" { // who is known has places of his own
+			if caller, err := s.c.Tokens.Authenticate(authorization); err == nil {
+				c.caller = caller
+			}
+		}
 		return nil
 	}
 	caller, err := s.c.Tokens.Authenticate(authorization)

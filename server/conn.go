@@ -1,6 +1,7 @@
 package server
 
 import (
+	"container/list"
 	"context"
 	"errors"
 	"fmt"
@@ -17,9 +18,12 @@ import (
 // Limits of one connection. Requests that are not whole yet are what a caller can
 // make the service keep for nothing.
 const (
-	maxStrangers       = 128      // calls at once on a connection that has shown no token
+	maxStrangers       = 64       // calls at once on a connection that has shown no token
+	maxStrangersInAll  = 2048     // of all connections together; the oldest makes room
+	maxPending         = 8        // calls that are not whole, on a connection, where there are maxPendingInAll
 	maxLasting         = 4        // health watches and reflection
-	maxLastingInAll    = 1024     // of all connections together
+	maxLastingInAll    = 512      // of strangers on all connections together, and as many of others
+	maxFields          = 64       // of the headers of a call; ours have a dozen
 	strangersBytes     = 1 << 20  // of requests that are not whole, without a token
 	strangersBytesAll  = 64 << 20 // likewise, together
 	strangersUncounted = 4 << 10  // a request for a proof has twenty bytes
@@ -73,6 +77,7 @@ func (c *conn) Close() error {
 	err := c.Conn.Close()
 	c.mu.Lock()
 	first := !c.closed
+	c.door.pending.Add(-int64(len(c.waiting) - c.head))
 	c.closed, c.waiting, c.head = true, nil, 0
 	c.settle()
 	for h := range c.owed {
@@ -114,8 +119,15 @@ func (c *conn) begin(s *call) error {
 	}()
 	if s.caller.Subject != "" {
 		c.recognise(s.caller)
-	} else if err := c.beginStranger(s); err != nil {
-		return err
+	}
+	c.due() // forgets what is whole
+	if len(c.waiting)-c.head >= maxPending && c.door.pending.Load() >= c.door.budget.pending {
+		return fmt.Errorf("%w: %d calls are under way that are not whole; send this one again in %s", errBusy, c.door.budget.pending, retryAfter)
+	}
+	if s.caller.Subject == "" || lasts(s.method) {
+		if err := c.beginCounted(s); err != nil {
+			return err
+		}
 	}
 	c.enter(s)
 	return nil
@@ -129,32 +141,44 @@ func (c *conn) recognise(caller identity.Caller) {
 	}
 }
 
-// beginStranger counts a call for which nobody was authenticated until it ends.
-func (c *conn) beginStranger(s *call) error {
-	last := 0
+// beginCounted counts a call for which nobody was authenticated, or which lasts, until
+// it ends.
+func (c *conn) beginCounted(s *call) error {
+	last, lasting := 0, &c.door.lasting
 	if lasts(s.method) {
 		last = 1
+	}
+	stranger := 0
+	if s.caller.Subject == "" {
+		stranger, lasting = 1, &c.door.lastingStrangers
 	}
 	switch {
 	case c.known == "" && c.busy >= maxStrangers:
 		return fmt.Errorf("%w: %d calls at once on a connection without a token; try again in %s", errBusy, maxStrangers, retryAfter)
 	case last == 1 && c.lasting >= maxLasting:
 		return fmt.Errorf("%w: %d health watches or reflections on this connection, at most that many; end one of them", errBusy, maxLasting)
-	case last == 1 && c.door.lasting.Load() >= maxLastingInAll:
-		return fmt.Errorf("%w: %d health watches are open in all, at most that many; ask %s now and then", errBusy, maxLastingInAll, healthpb.Health_Check_FullMethodName)
+	case last == 1 && lasting.Load() >= maxLastingInAll:
+		return fmt.Errorf("%w: %d health watches are open in all, at most that many; ask Check of %s now and then", errBusy, maxLastingInAll, healthpb.Health_ServiceDesc.ServiceName)
 	}
-	c.busy++
+	c.busy += stranger
 	c.lasting += last
 	c.since = c.door.now()
-	c.door.lasting.Add(int64(last))
+	lasting.Add(int64(last))
+	var place *list.Element
+	if last == 0 {
+		place = c.door.host(s)
+	}
 	context.AfterFunc(s, func() {
 		c.mu.Lock()
-		c.busy--
+		c.busy -= stranger
 		c.lasting -= last
-		c.door.lasting.Add(-int64(last))
+		lasting.Add(-int64(last))
 		c.since = c.door.now()
 		c.settle()
 		c.mu.Unlock()
+		if place != nil {
+			c.door.farewell(place)
+		}
 		if s.state.Load() == arriving {
 			c.offend(1) // it was opened, and taken back
 		}

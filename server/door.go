@@ -22,6 +22,10 @@ const strangersIdle = 15 * time.Second
 // connection makes room for another, when there is none.
 const strangersSlow = 5 * time.Second
 
+// strangersPatience is until when a stranger's call has to be answered: what they may
+// ask has twenty bytes, and is answered at once.
+const strangersPatience = 10 * time.Second
+
 // What a peer may take back or have refused: a client whose deadlines pass, or whose
 // token is an old one, does so at the rate of its questions. Resetting streams in
 // order to cost something is two orders of magnitude above.
@@ -41,8 +45,13 @@ type door struct {
 	now              func() time.Time
 	ended            func(why string) // is told of each connection that the door ends
 
-	strangers atomic.Int64 // bytes of requests that are not whole, of connections without a token
-	lasting   atomic.Int64 // health watches
+	strangers        atomic.Int64 // bytes of requests that are not whole, of connections without a token
+	pending          atomic.Int64 // calls that are not whole, and some that are
+	lasting          atomic.Int64 // health watches
+	lastingStrangers atomic.Int64 // and those of strangers
+
+	guestsMu sync.Mutex
+	guests   *list.List // of *call: strangers' calls, in the order in which they began
 
 	mu        sync.Mutex
 	conns     *list.List // of *conn, in the order in which they came
@@ -60,8 +69,8 @@ type address struct {
 func newDoor(l net.Listener, connections int, b *budget) *door {
 	return &door{
 		Listener: l, most: connections, perAddress: max(connections/2, 1), budget: b, ended: func(string) {},
-		now:   time.Now, //nolint:forbidigo // since when a connection is idle: nothing that is kept
-		conns: list.New(), places: map[*conn]*list.Element{}, addresses: map[netip.Prefix]*address{},
+		now:    time.Now, //nolint:forbidigo // since when a connection is idle: nothing that is kept
+		guests: list.New(), conns: list.New(), places: map[*conn]*list.Element{}, addresses: map[netip.Prefix]*address{},
 	}
 }
 
@@ -142,6 +151,27 @@ func (d *door) left(c *conn) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.remove(c)
+}
+
+// host takes in a stranger's call. What strangers may ask is answered at once; where
+// there are too many of their calls, the oldest ends, which is one that does not become
+// whole.
+func (d *door) host(s *call) *list.Element {
+	d.guestsMu.Lock()
+	defer d.guestsMu.Unlock()
+	if d.guests.Len() >= maxStrangersInAll {
+		oldest := d.guests.Front()
+		d.guests.Remove(oldest)
+		oldest.Value.(*call).giveUp()
+	}
+	return d.guests.PushBack(s)
+}
+
+// farewell forgets a stranger's call that has ended.
+func (d *door) farewell(place *list.Element) {
+	d.guestsMu.Lock()
+	defer d.guestsMu.Unlock()
+	d.guests.Remove(place) // which does nothing for one that was removed
 }
 
 // watch ends connections on which nobody shows a token, gives back what ended calls

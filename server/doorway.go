@@ -44,7 +44,11 @@ func (s *Server) admitting(next http.Handler) http.Handler {
 			s.metrics.refused(method, err)
 			writeStatus(w, status.Convert(err))
 		}
-		if err := s.authorize(c, r.Header.Get("Authorization")); err != nil {
+		authorization, err := bearer(r.Header["Authorization"])
+		if err == nil {
+			err = s.authorize(c, authorization)
+		}
+		if err != nil {
 			refuse(err)
 			return
 		}

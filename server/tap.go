@@ -10,6 +10,8 @@ import (
 	reflectionalphapb "google.golang.org/grpc/reflection/grpc_reflection_v1alpha"
 	"google.golang.org/grpc/status"
 	"google.golang.org/grpc/tap"
+
+	"github.com/sekisho-dev/sekisho/server/identity"
 )
 
 // tap decides about a call when its headers are there and before a byte of its
@@ -34,8 +36,15 @@ func (s *Server) tap(ctx context.Context, info *tap.Info) (context.Context, erro
 	if lasts(c.method) {
 		return c, nil
 	}
+	patience := maxDuration
+	if c.caller.Subject == "" {
+		patience = strangersPatience
+	}
 	// The stream's own end cancels its context, and this one with it.
-	ctx, c.cancel = context.WithTimeout(c, maxDuration)
+	ctx, c.cancel = context.WithTimeout(c, patience)
+	if c.caller.Subject == "" {
+		c.mayGiveUp(c.cancel)
+	}
 	return ctx, nil
 }
 
@@ -44,11 +53,18 @@ func (s *Server) answerable(c *call, info *tap.Info) error {
 	if _, known := access[c.method]; !known {
 		return toStatus(c, s.c.Logger, fmt.Errorf("%w: %.100q", errUnimplemented, c.method))
 	}
-	var authorization string
-	if values := info.Header["authorization"]; len(values) > 0 {
-		authorization = values[0]
+	fields := 0
+	for _, values := range info.Header {
+		fields += len(values)
 	}
-	if err := s.authorize(c, authorization); err != nil {
+	if fields > maxFields {
+		return toStatus(c, s.c.Logger, fmt.Errorf("%w: %d header fields, at most %d", errBadRequest, fields, maxFields))
+	}
+	authorization, err := bearer(info.Header["authorization"])
+	if err == nil {
+		err = s.authorize(c, authorization)
+	}
+	if err != nil {
 		return toStatus(c, s.c.Logger, err)
 	}
 	if large(c.method) {
@@ -58,6 +74,17 @@ func (s *Server) answerable(c *call, info *tap.Info) error {
 		return toStatus(c, s.c.Logger, err)
 	}
 	return nil
+}
+
+// bearer is the one authorization header of a call. Two would be read in two ways.
+func bearer(values []string) (string, error) {
+	switch len(values) {
+	case 0:
+		return "", nil
+	case 1:
+		return values[0], nil
+	}
+	return "", fmt.Errorf("%w: %d authorization headers, want one", identity.ErrUnauthenticated, len(values))
 }
 
 // lasts reports whether the calls of a method last as long as their connection.

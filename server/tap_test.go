@@ -340,8 +340,8 @@ func TestMonitorGoesOn(t *testing.T) {
 	if _, err := watch.Recv(); err != nil {
 		t.Fatal(err)
 	}
-	ctx := metadata.AppendToOutgoingContext(t.Context(), "x-padding", string(bytes.Repeat([]byte("x"), 8000))) // more than a table of headers remembers
-	for sent := 0; sent < 2*strangersBytes; sent += 8000 {
+	ctx := metadata.AppendToOutgoingContext(t.Context(), "x-padding", string(bytes.Repeat([]byte("x"), 6000))) // more than a table of headers remembers
+	for sent := 0; sent < 2*strangersBytes; sent += 6000 {
 		if _, err := sekishov1.NewLogServiceClient(conn).GetCheckpoint(ctx, &sekishov1.GetCheckpointRequest{}); err != nil {
 			t.Fatal(err)
 		}
