@@ -52,9 +52,10 @@ type Config struct {
 	// Limits are on what callers may register.
 	Limits LimitsConfig `yaml:"limits"`
 
-	reindex bool // throw the index away when opening
-	offline bool // only look: nothing will be signed, so that Vault need not answer
-	write   bool // repair is to write what it finds
+	file    string // it was read from; "" for none
+	reindex bool   // throw the index away when opening
+	offline bool   // only look: nothing will be signed, so that Vault need not answer
+	write   bool   // repair is to write what it finds
 }
 
 // TLSConfig names a certificate and its key, PEM files. Both or neither.
@@ -211,6 +212,7 @@ func parse(args []string, getenv func(string) string) (o options, err error) {
 // read reads the file, and reports all its faults at once: what is no configuration,
 // and what is none that makes sense.
 func (c *Config) read(path string) error {
+	c.file = path
 	raw, err := os.ReadFile(path)
 	if err != nil {
 		return fmt.Errorf("reading the configuration: %w", err)

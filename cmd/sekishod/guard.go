@@ -15,7 +15,8 @@ import (
 
 // guard refuses to start from what others may write: whoever may write a key, a token
 // or the directory that they are in, is the one who signs, the admin, or whom the
-// service believes. That others may read a secret is only said, because orchestrators
+// service believes; whoever may write the log, the blobs or the index changes answers,
+// or stops them. That others may read a secret is only said, because orchestrators
 // mount secrets that way. What is not there yet will be made, for us alone.
 //
 // A group of our own may write: that is how a volume is handed to a service.
@@ -38,8 +39,10 @@ func guard(c *Config, log *slog.Logger) error {
 			errs = append(errs, guardFile(path, true, log))
 		}
 	}
-	if c.TrustRoot != "" {
-		errs = append(errs, guardFile(c.TrustRoot, false, nil))
+	for _, path := range []string{c.file, c.TrustRoot, c.path("index.bolt"), c.path("log"), c.path("log.checkpoint"), c.path("blobs")} {
+		if path != "" {
+			errs = append(errs, guardFile(path, false, nil))
+		}
 	}
 	keys := c.path("keys") + string(filepath.Separator) // also where it is a link to a safer place
 	errs = append(errs, filepath.WalkDir(keys, func(path string, d fs.DirEntry, err error) error {
