@@ -16,7 +16,6 @@ import (
 	"time"
 
 	"github.com/sekisho-dev/sekisho/attest"
-	"github.com/sekisho-dev/sekisho/sbom"
 	"github.com/sekisho-dev/sekisho/server/follow"
 	"github.com/sekisho-dev/sekisho/sign"
 	"github.com/sekisho-dev/sekisho/store"
@@ -127,109 +126,6 @@ func (r *Registrar) Register(ctx context.Context, s Submission) ([]Registration,
 		done = append(done, reg)
 	}
 	return done, nil
-}
-
-// A candidate is one leaf to be: either a record that carries its signature, or
-// a statement that we are to sign.
-type candidate struct {
-	record    *attest.Record // nil: to be signed
-	payload   []byte
-	statement *attest.Statement
-}
-
-// read parses the document and checks the caller's right to have it signed. What is
-// over a limit is refused here, before anything is signed or logged: whatever is in the
-// log has to be read for ever.
-func (r *Registrar) read(trust *verifier.TrustRoot, s Submission) ([]candidate, error) {
-	if err := wellFormed(s); err != nil {
-		return nil, err
-	}
-	cs, err := candidates(trust, s)
-	if err != nil {
-		return nil, err
-	}
-	return cs, verifier.Admissible(cs[0].statement)
-}
-
-func candidates(trust *verifier.TrustRoot, s Submission) ([]candidate, error) {
-	switch {
-	case s.Statement != nil:
-		statement, err := wanted(trust, s)
-		return []candidate{{payload: s.Statement, statement: statement}}, err
-	case s.Bundle != nil:
-		record, payload, err := verifier.ReadBundle(s.Bundle)
-		if err != nil {
-			return nil, err
-		}
-		statement, err := record.Envelope(payload).Statement()
-		if err != nil {
-			return nil, err
-		}
-		if s.PublicKey != nil && len(record.Certificate) == 0 {
-			err = trust.FindKey(record, payload, s.PublicKey)
-		}
-		return []candidate{{record, payload, statement}}, err
-	}
-	envelope, err := attest.ParseEnvelope(s.Envelope)
-	if err != nil {
-		return nil, err
-	}
-	statement, err := envelope.Statement()
-	if err != nil {
-		return nil, err
-	}
-	var presented []crypto.PublicKey
-	if s.PublicKey != nil {
-		presented = append(presented, s.PublicKey)
-	}
-	records, err := trust.Resolve(envelope, presented...)
-	if err != nil {
-		return nil, err
-	}
-	var cs []candidate
-	for _, record := range records {
-		cs = append(cs, candidate{record, envelope.Payload, statement})
-	}
-	return cs, nil
-}
-
-// wanted reads a statement that is to be signed. May this caller have one signed? is
-// asked before it is read.
-func wanted(trust *verifier.TrustRoot, s Submission) (*attest.Statement, error) {
-	if t := attest.PredicateTypeOf(s.Statement); t != "" {
-		if err := trust.SpeaksForType(s.Caller, t); err != nil {
-			return nil, err
-		}
-	}
-	statement, err := attest.ParseStatement(s.Statement)
-	if err != nil {
-		return nil, err
-	}
-	if err := trust.SpeaksFor(s.Caller, statement); err != nil {
-		return nil, err
-	}
-	if sbom.IsPredicateType(statement.PredicateType) { // what nobody can read must not count as an SBOM by our signature
-		if _, err := sbom.ReadPredicate(statement); err != nil {
-			return nil, err
-		}
-	}
-	return statement, nil
-}
-
-func wellFormed(s Submission) error {
-	given := 0
-	for _, d := range [][]byte{s.Statement, s.Envelope, s.Bundle} {
-		if len(d) > MaxDocument {
-			return fmt.Errorf("%w: %d bytes, at most %d; register a reference statement over its digest instead", ErrTooLarge, len(d), MaxDocument)
-		}
-		if d != nil {
-			given++
-		}
-	}
-	if given != 1 {
-		return fmt.Errorf("%w: a statement, an envelope or a bundle; found %d", ErrBadRequest, given)
-	}
-	return nil
 }
 
 // one registers one signature, once: of several callers with the same statement
