@@ -1,0 +1,108 @@
+package hammer
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	sekishov1 "github.com/sekisho-dev/sekisho/proto/sekisho/v1"
+)
+
+// uploadSBOM has a document of some 3 MiB signed, and looks at what is read from it.
+func (h *honest) uploadSBOM(ctx context.Context) (string, error) {
+	const components = 20_000
+	ctx, cancel := patient(ctx, h.s.token)
+	defer cancel()
+	n := h.serial.Add(1)
+	var doc strings.Builder
+	doc.WriteString(`{"bomFormat":"CycloneDX","specVersion":"1.6","version":1,"components":[`)
+	for i := range components {
+		if i > 0 {
+			doc.WriteByte(',')
+		}
+		fmt.Fprintf(&doc, `{"type":"library","name":"part-%d","version":"%d.%d.0","purl":"pkg:npm/part-%[1]d@%[2]d.%[3]d.0","description":%[4]q}`, i, n, i%100, strings.Repeat("d", 60))
+	}
+	doc.WriteString(`]}`)
+	resp, err := sekishov1.NewSbomServiceClient(h.s.conn).UploadSbom(ctx, &sekishov1.UploadSbomRequest{
+		Artifact: &sekishov1.Artifact{Digest: artifact("bill", n).Set()}, Document: []byte(doc.String())})
+	if err != nil {
+		return outcome(err), nil
+	}
+	if resp.GetComponentCount() != components {
+		return "", fmt.Errorf("%d components were read, want %d", resp.GetComponentCount(), components)
+	}
+	return ok, h.acknowledge(resp.GetReceipt(), resp.GetAttestation())
+}
+
+// explain reads everything that is known about an artifact; about the one of which
+// strangers say very much, the first page.
+func (h *honest) explain(ctx context.Context) (string, error) {
+	ctx, cancel := patient(ctx, h.auditor)
+	defer cancel()
+	q := h.anything()
+	resp, err := sekishov1.NewAdmissionServiceClient(h.asking).ExplainArtifact(ctx, &sekishov1.ExplainArtifactRequest{Question: q.ask, PageSize: 100})
+	if err != nil {
+		return outcome(err), nil
+	}
+	if q.verdict == sekishov1.Verdict_VERDICT_ALLOW && len(resp.GetFindings()) == 0 {
+		return "", fmt.Errorf("%v is allowed, and nothing is known about it", q.ask.GetArtifact().GetDigest())
+	}
+	return ok, q.check(resp.GetDecision())
+}
+
+// list finds an attestation by its subject.
+func (h *honest) list(ctx context.Context) (string, error) {
+	ctx, cancel := patient(ctx, h.auditor)
+	defer cancel()
+	e := h.some()
+	resp, err := sekishov1.NewAttestationServiceClient(h.asking).ListAttestations(ctx, &sekishov1.ListAttestationsRequest{Subject: string(e.artifact)})
+	if err != nil {
+		return outcome(err), nil
+	}
+	got := resp.GetAttestations()
+	if len(got) == 0 {
+		// A list is of the index as it is, which may be a moment behind the log.
+		if err := h.waited(ctx, e); err != "" {
+			return err, nil
+		}
+		return "", fmt.Errorf("the list of %s does not have entry %d", e.artifact, e.index)
+	}
+	if len(got) != 1 || got[0].GetDigest() != e.digest || got[0].GetLogIndex() != e.index {
+		return "", fmt.Errorf("the list of %s: want entry %d, %s; got %v", e.artifact, e.index, e.digest, got)
+	}
+	return ok, nil
+}
+
+// waited asks a question that waits for the index to have an entry; then the list has
+// it too. It returns "" if the list still does not.
+func (h *honest) waited(ctx context.Context, e entry) string {
+	if _, err := sekishov1.NewAdmissionServiceClient(h.asking).EvaluateDeployment(ctx, allowed(e).ask); err != nil {
+		return outcome(err)
+	}
+	resp, err := sekishov1.NewAttestationServiceClient(h.asking).ListAttestations(ctx, &sekishov1.ListAttestationsRequest{Subject: string(e.artifact)})
+	if err != nil {
+		return outcome(err)
+	}
+	if len(resp.GetAttestations()) == 0 {
+		return ""
+	}
+	return ok
+}
+
+// get reads an attestation again, and verifies its receipt.
+func (h *honest) get(ctx context.Context) (string, error) {
+	ctx, cancel := patient(ctx, h.auditor)
+	defer cancel()
+	e := h.some()
+	resp, err := sekishov1.NewAttestationServiceClient(h.asking).GetAttestation(ctx, &sekishov1.GetAttestationRequest{Attestation: fmt.Sprint(e.index)})
+	if err != nil {
+		return outcome(err), nil
+	}
+	if resp.GetAttestation().GetDigest() != e.digest {
+		return "", fmt.Errorf("entry %d was %s and is %s", e.index, e.digest, resp.GetAttestation().GetDigest())
+	}
+	if _, err := h.included(resp.GetReceipt()); err != nil {
+		return "", fmt.Errorf("entry %d has %w", e.index, err)
+	}
+	return ok, nil
+}
