@@ -6,6 +6,7 @@ import (
 	"iter"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"sync/atomic"
 	"testing"
 
@@ -122,13 +123,14 @@ func TestFloodIsNotRead(t *testing.T) {
 		t.Errorf("an answer reads %d rows, a denial %d; where there were 40 attestations and not 400 they read %d and %d", after, deniedAfter, before, deniedBefore)
 	}
 
-	// An artifact that is asked for twice is read once.
-	batch := make([]decide.Question, 100)
-	for i := range batch {
-		batch[i] = allowed
-	}
-	if n, answers := rowsRead(t, h, &rows, batch...); n != after || len(answers) != 100 {
-		t.Errorf("a batch of 100 about one artifact reads %d rows, one question %d", n, after)
+	// An artifact that is asked for twice is read once, also where it is denied.
+	for _, c := range []struct {
+		q    decide.Question
+		want int64
+	}{{allowed, after}, {denied, deniedAfter}} {
+		if n, answers := rowsRead(t, h, &rows, slices.Repeat([]decide.Question{c.q}, 100)...); n != c.want || len(answers) != 100 {
+			t.Errorf("a batch of 100 about one artifact reads %d rows, one question %d", n, c.want)
+		}
 	}
 
 	// And all of it is there to be seen, in order, a page at a time.

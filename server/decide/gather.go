@@ -167,8 +167,11 @@ func (k *knowledge) askStrangers() error {
 	}
 	n := 0
 	for rec, err := range k.everything(0) {
-		if n++; err != nil || n > few {
+		if err != nil {
 			return err
+		}
+		if n++; n > few {
+			break
 		}
 		if seen[rec.Index] {
 			continue
