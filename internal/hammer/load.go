@@ -22,7 +22,8 @@ type deed struct {
 	workers int           // who do it at once; 1 by default
 	pause   time.Duration // of each, after each time
 	// turned is the share of times, of 1, that the service may turn it away because it is
-	// busy. What honest callers do is bounded; who attacks may be turned away always.
+	// busy. Who is honest has less than 1, and is not refused for any other reason; who
+	// attacks may be turned away always.
 	turned float64
 	// do does it once and returns how it ended. The error is a fault of the service: an
 	// answer that is wrong. To be refused is an outcome.
@@ -101,7 +102,7 @@ func (l *load) once(ctx context.Context, d deed) {
 	if err == nil && ctx.Err() != nil {
 		how = unfinished // it was us who ended it
 	}
-	if err == nil && slices.Contains(broken, how) {
+	if err == nil && (slices.Contains(broken, how) || d.turned < 1 && how != ok && how != unfinished && !slices.Contains(busy, how)) {
 		err = fmt.Errorf("ended with %s", how)
 	}
 	l.mu.Lock()

@@ -5,6 +5,9 @@ import (
 	"fmt"
 	"strings"
 
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
 	sekishov1 "github.com/sekisho-dev/sekisho/proto/sekisho/v1"
 )
 
@@ -55,17 +58,21 @@ func (h *honest) list(ctx context.Context) (string, error) {
 	ctx, cancel := patient(ctx, h.auditor)
 	defer cancel()
 	e := h.some()
-	resp, err := sekishov1.NewAttestationServiceClient(h.asking).ListAttestations(ctx, &sekishov1.ListAttestationsRequest{Subject: string(e.artifact)})
+	client, req := sekishov1.NewAttestationServiceClient(h.asking), &sekishov1.ListAttestationsRequest{Subject: string(e.artifact)}
+	resp, err := client.ListAttestations(ctx, req)
 	if err != nil {
 		return outcome(err), nil
 	}
 	got := resp.GetAttestations()
 	if len(got) == 0 {
-		// A list is of the index as it is, which may be a moment behind the log.
-		if err := h.waited(ctx, e); err != "" {
-			return err, nil
+		// A list is of the index, which may be a moment behind the log, and says nothing of it.
+		if how, err := h.indexed(ctx, e); how != ok || err != nil {
+			return how, err
 		}
-		return "", fmt.Errorf("the list of %s does not have entry %d", e.artifact, e.index)
+		if resp, err = client.ListAttestations(ctx, req); err != nil {
+			return outcome(err), nil
+		}
+		got = resp.GetAttestations()
 	}
 	if len(got) != 1 || got[0].GetDigest() != e.digest || got[0].GetLogIndex() != e.index {
 		return "", fmt.Errorf("the list of %s: want entry %d, %s; got %v", e.artifact, e.index, e.digest, got)
@@ -73,20 +80,15 @@ func (h *honest) list(ctx context.Context) (string, error) {
 	return ok, nil
 }
 
-// waited asks a question that waits for the index to have an entry; then the list has
-// it too. It returns "" if the list still does not.
-func (h *honest) waited(ctx context.Context, e entry) string {
-	if _, err := sekishov1.NewAdmissionServiceClient(h.asking).EvaluateDeployment(ctx, allowed(e).ask); err != nil {
-		return outcome(err)
-	}
-	resp, err := sekishov1.NewAttestationServiceClient(h.asking).ListAttestations(ctx, &sekishov1.ListAttestationsRequest{Subject: string(e.artifact)})
+// indexed asks a question that waits for the index to have an entry. Where that takes
+// long, it is STALE_INDEX.
+func (h *honest) indexed(ctx context.Context, e entry) (string, error) {
+	q := allowed(e)
+	resp, err := sekishov1.NewAdmissionServiceClient(h.asking).EvaluateDeployment(ctx, q.ask)
 	if err != nil {
-		return outcome(err)
+		return outcome(err), nil
 	}
-	if len(resp.GetAttestations()) == 0 {
-		return ""
-	}
-	return ok
+	return ok, q.check(resp)
 }
 
 // get reads an attestation again, and verifies its receipt.
@@ -94,7 +96,14 @@ func (h *honest) get(ctx context.Context) (string, error) {
 	ctx, cancel := patient(ctx, h.auditor)
 	defer cancel()
 	e := h.some()
-	resp, err := sekishov1.NewAttestationServiceClient(h.asking).GetAttestation(ctx, &sekishov1.GetAttestationRequest{Attestation: fmt.Sprint(e.index)})
+	client, req := sekishov1.NewAttestationServiceClient(h.asking), &sekishov1.GetAttestationRequest{Attestation: fmt.Sprint(e.index)}
+	resp, err := client.GetAttestation(ctx, req)
+	if status.Code(err) == codes.NotFound { // likewise
+		if how, err := h.indexed(ctx, e); how != ok || err != nil {
+			return how, err
+		}
+		resp, err = client.GetAttestation(ctx, req)
+	}
 	if err != nil {
 		return outcome(err), nil
 	}
