@@ -70,7 +70,7 @@ func (h *honest) deeds() []deed {
 		{name: "evaluate over JSON", workers: 2, pause: 20 * time.Millisecond, turned: .02, do: h.evaluateJSON},
 		{name: "evaluate on a new connection", pause: 500 * time.Millisecond, turned: .05, do: h.evaluateFresh},
 		{name: "evaluate a batch", pause: 500 * time.Millisecond, turned: .02, do: h.batch},
-		{name: "upload an SBOM of 3 MiB", pause: 3 * time.Second, turned: .25, do: h.uploadSBOM},
+		{name: "upload an SBOM of 3 MiB", pause: 8 * time.Second, turned: .25, do: h.uploadSBOM},
 		{name: "explain", pause: 300 * time.Millisecond, turned: .02, do: h.explain},
 		{name: "list", pause: 200 * time.Millisecond, turned: .02, do: h.list},
 		{name: "get", workers: 2, pause: 50 * time.Millisecond, turned: .02, do: h.get},
