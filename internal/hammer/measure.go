@@ -16,7 +16,8 @@ import (
 type Sample struct {
 	Seconds    float64 `json:"seconds"`    // since the attack began; less than 0 before
 	Memory     int64   `json:"memory"`     // anonymous pages, bytes; those of files are the kernel's to give back
-	Goroutines int64   `json:"goroutines"` // 0 where the service was too busy to say
+	Heap       int64   `json:"heap"`       // objects, those too that nobody needs any more, bytes; 0 where the service was too busy to say
+	Goroutines int64   `json:"goroutines"` // 0 likewise
 	Files      int64   `json:"files"`      // open descriptors
 	Log        int64   `json:"log"`        // entries in the index; 0 likewise
 }
@@ -57,6 +58,8 @@ func (s *soak) look(ctx context.Context) (Sample, error) {
 			continue
 		}
 		switch name {
+		case "go_memstats_heap_alloc_bytes":
+			v.Heap = int64(n)
 		case "go_goroutines":
 			v.Goroutines = int64(n)
 		case "sekisho_index_entries":
@@ -67,11 +70,11 @@ func (s *soak) look(ctx context.Context) (Sample, error) {
 }
 
 // A Measure is one kind of thing that a service has some of, over the time of a soak:
-// the most that there was in each part of it.
+// the most, or the least, that there was in each part of it.
 type Measure struct {
 	What   string `json:"what"`
 	Before int64  `json:"before"` // under honest load alone
-	Peak   int64  `json:"peak"`   // under attack
+	Peak   int64  `json:"peak"`   // under attack, in all
 	Limit  int64  `json:"limit"`  // which the peak must not pass
 	Middle int64  `json:"middle"` // in the middle third of the time after the warm-up
 	Last   int64  `json:"last"`   // in the last third
@@ -84,21 +87,32 @@ type Measure struct {
 type kind struct {
 	what  string
 	of    func(Sample) int64
+	least bool  // not the most that there was, but the least
 	slack int64 // so much more than a quarter is no growth
 	spare int64 // so many more than before may be left after the attack; 0 for no bound
 	limit int64
 }
 
 // kinds are what is measured. Memory has a soft limit: the collector begins to run
-// without rest there, so that what passes it by much is lost. Descriptors have a hard
+// without rest there, so that what passes it by much is lost. Under it, how much there
+// is tells little; but the heap is at its least when the collector has just run, so that
+// what is kept for ever shows there. Descriptors have a hard
 // one, of which a quarter is left over for the log and the blobs. Connections are
 // bounded by descriptors, and so are goroutines: by so many for each.
 func (s *soak) kinds() []kind {
 	files := int64(s.Files)
 	return []kind{
-		{"memory", func(v Sample) int64 { return v.Memory }, 64 << 20, 0, s.Memory + s.Memory/4},
-		{"goroutines", func(v Sample) int64 { return v.Goroutines }, 0, 64, 16 * files},
-		{"descriptors", func(v Sample) int64 { return v.Files }, 0, 16, files - files/4},
+		{"memory", func(v Sample) int64 { return v.Memory }, false, 64 << 20, 0, s.Memory + s.Memory/4},
+		{"least heap", func(v Sample) int64 { return v.Heap }, true, 64 << 20, 0, s.Memory},
+		{"goroutines", func(v Sample) int64 { return v.Goroutines }, false, 0, 64, 16 * files},
+		{"descriptors", func(v Sample) int64 { return v.Files }, false, 0, 16, files - files/4},
+	}
+}
+
+// take has the most of what was taken stay, or the least.
+func (k kind) take(so *int64, n int64) {
+	if *so == 0 || k.least == (n < *so) {
+		*so = n
 	}
 }
 
@@ -123,18 +137,19 @@ func (s *soak) measures() (all []Measure, faults []string) {
 		for _, v := range s.samples {
 			n := k.of(v)
 			switch {
+			case n == 0: // it did not say
 			case v.Seconds < 0:
-				m.Before = max(m.Before, n)
-				continue
+				k.take(&m.Before, n)
 			case v.Seconds > length:
 				m.After = n // the last one counts
-				continue
-			case v.Seconds > length-third:
-				m.Last = max(m.Last, n)
-			case v.Seconds > length-2*third:
-				m.Middle = max(m.Middle, n)
+			default:
+				k.take(&m.Peak, n)
+				if v.Seconds > length-third {
+					k.take(&m.Last, n)
+				} else if v.Seconds > length-2*third {
+					k.take(&m.Middle, n)
+				}
 			}
-			m.Peak = max(m.Peak, n)
 		}
 		m.Flat = m.Middle + m.Middle/4 + k.slack
 		if k.spare > 0 {
@@ -158,10 +173,10 @@ func (s *soak) measures() (all []Measure, faults []string) {
 func (s *soak) rested() bool {
 	last := s.samples[len(s.samples)-1]
 	for _, k := range s.kinds() {
-		before := int64(0)
+		var before int64
 		for _, v := range s.samples {
 			if v.Seconds < 0 {
-				before = max(before, k.of(v))
+				k.take(&before, k.of(v))
 			}
 		}
 		if n := k.of(last); k.spare > 0 && (n == 0 || n > before+k.spare) {

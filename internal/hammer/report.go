@@ -33,10 +33,10 @@ func (s *soak) progress(phase string, v Sample, honest, hostile *load) {
 func (r *Result) Table(out io.Writer) error {
 	w := tabwriter.NewWriter(out, 0, 8, 2, ' ', 0)
 	fmt.Fprintf(w, "soak of %.0f s\t%d acknowledged\n\n", r.Seconds, r.Acknowledged)
-	fmt.Fprintln(w, "most of\tbefore\tmiddle third\tlast third\t(want)\tpeak\t(want)\tafter\t(want)")
+	fmt.Fprintln(w, "\tbefore\tmiddle third\tlast third\t(want)\tin all\t(want)\tafter\t(want)")
 	for _, m := range r.Measures {
 		number := func(n int64) string {
-			if m.What == "memory" {
+			if m.Limit >= 1<<20 {
 				return fmt.Sprintf("%d MiB", n>>20)
 			}
 			return fmt.Sprint(n)

@@ -140,6 +140,8 @@ func (s *service) end(how os.Signal) {
 
 // fsck runs the service's own check on what it left behind.
 func (l launch) fsck(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Minute)
+	defer cancel()
 	out, err := exec.CommandContext(ctx, l.binary, "fsck", "--data", l.data, "-o", "json").CombinedOutput()
 	if err != nil {
 		return fmt.Errorf("fsck: %w\n%.4096s", err, out)

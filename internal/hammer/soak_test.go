@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -50,7 +51,7 @@ func build(t *testing.T) (binary string) {
 // the warm-up, in each third of the rest, and after it.
 func over(before, warm, first, middle, last, after int64) []Sample {
 	at := func(seconds float64, n int64) Sample {
-		return Sample{Seconds: seconds, Memory: n << 20, Goroutines: n, Files: n}
+		return Sample{Seconds: seconds, Memory: n << 20, Heap: n << 20, Goroutines: n, Files: n}
 	}
 	return []Sample{at(-5, before), at(50, warm), at(200, first), at(500, middle), at(800, last), at(1005, 5*after), at(1010, after)}
 }
@@ -65,11 +66,13 @@ func TestFlat(t *testing.T) {
 	}{
 		"flat":                    {samples: over(100, 700, 500, 500, 500, 110)},
 		"within a quarter":        {samples: over(100, 100, 500, 500, 625, 110)},
-		"growing":                 {samples: over(100, 100, 300, 500, 700, 110), want: []string{"memory: not flat", "goroutines: not flat", "descriptors: not flat"}},
+		"growing":                 {samples: over(100, 100, 300, 500, 700, 110), want: []string{"memory: not flat", "least heap: not flat", "goroutines: not flat", "descriptors: not flat"}},
 		"growing, in a short one": {samples: over(100, 100, 300, 500, 700, 110), short: true},
 		"memory may grow more":    {samples: over(100, 100, 100, 200, 310, 110), want: []string{"goroutines: not flat", "descriptors: not flat"}},
 		"not gone afterwards":     {samples: over(100, 500, 500, 500, 500, 165), want: []string{"goroutines: 100 before the attack and 165 after", "descriptors: 100 before the attack and 165 after"}},
-		"over the limits":         {samples: over(100, 1290, 500, 500, 500, 100), want: []string{"memory: 1352663040 at the most", "descriptors: 1290 at the most"}},
+		"the heap lies still under what moves": {samples: slices.Concat(over(100, 500, 400, 500, 500, 110), []Sample{{Seconds: 510, Heap: 100 << 20}, {Seconds: 810, Heap: 280 << 20}}),
+			want: []string{"least heap: not flat, 104857600 in the middle third of the time and 293601280 in the last"}},
+		"over the limits": {samples: over(100, 1290, 500, 500, 500, 100), want: []string{"memory: 1352663040 at the most", "descriptors: 1290 at the most"}},
 		"it does not say": {samples: []Sample{{Seconds: -5, Goroutines: 1}, {Seconds: 500}, {Seconds: 800}, {Seconds: 1005, Goroutines: 1}, {Seconds: 1010}},
 			want: []string{"the service did not say how it is 3 times of 5"}},
 	} {
