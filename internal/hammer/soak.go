@@ -137,7 +137,7 @@ func (s *soak) run(ctx context.Context) (*Result, error) {
 	first := min(calm, s.Length/4)
 	s.began = time.Now().Add(first)
 	honest, hostile := newLoad(s.honest.deeds(), s.Short), newLoad(s.hostile.deeds(), s.Short)
-	r := &Result{Seconds: s.Length.Seconds()}
+	r := &Result{Seconds: s.Length.Seconds(), Faults: []string{}}
 	alive, stop := context.WithCancel(ctx)
 	defer stop()
 	var wg sync.WaitGroup

@@ -77,6 +77,7 @@ func both(ctx context.Context, o hammer.Options, s hammer.SoakOptions, data, for
 	if s.Length == 0 {
 		return nil
 	}
+	s.Short = s.Length < 2*time.Minute
 	s.Binary, s.Out, s.Terminal = o.Binary, os.Stderr, term.IsTerminal(int(os.Stderr.Fd()))
 	r, err := hammer.Soak(ctx, s)
 	if s.Terminal {
