@@ -36,8 +36,8 @@ bench: ## the benchmarks of docs/performance.md
 	go test -run '^$$' -bench . -benchmem ./attest ./policy ./verifier ./sbom ./store/... ./server/...
 	go test -run '^$$' -bench BenchmarkAppend -benchtime 4000x ./tlog/tiles
 
-hammer: build ## kill -9 under load, 50 rounds, every receipt verified
-	go run ./internal/hammer/cmd -rounds 50
+hammer: build ## kill -9 under load, 50 rounds, then used and attacked at once for ten minutes; every receipt verified
+	go run ./internal/hammer/cmd -rounds 50 -soak 10m
 
 fmt: ## format
 	gofmt -w $$(git ls-files '*.go' | grep -v '\.pb\.')

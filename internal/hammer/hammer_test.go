@@ -1,7 +1,6 @@
 package hammer
 
 import (
-	"os/exec"
 	"path/filepath"
 	"testing"
 	"time"
@@ -9,11 +8,7 @@ import (
 
 // TestKillNine is the short run of the hammer: three rounds.
 func TestKillNine(t *testing.T) {
-	binary := filepath.Join(t.TempDir(), "sekishod")
-	if out, err := exec.Command("go", "build", "-o", binary, "github.com/sekisho-dev/sekisho/cmd/sekishod").CombinedOutput(); err != nil {
-		t.Fatalf("building sekishod: %v\n%s", err, out)
-	}
-	n, err := Run(t.Context(), Options{Binary: binary, Data: filepath.Join(t.TempDir(), "data"), Rounds: 3, Workers: 64, Length: time.Second, Out: t.Output()})
+	n, err := Run(t.Context(), Options{Binary: build(t), Data: filepath.Join(t.TempDir(), "data"), Rounds: 3, Workers: 64, Length: time.Second, Out: t.Output()})
 	if err != nil {
 		t.Fatal(err)
 	}
