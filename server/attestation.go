@@ -75,7 +75,7 @@ func parsePublicKey(text string) (crypto.PublicKey, error) {
 }
 
 func (a *attestations) GetAttestation(ctx context.Context, req *sekishov1.GetAttestationRequest) (*sekishov1.GetAttestationResponse, error) {
-	row, err := lookup(ctx, a.Follow, req.GetAttestation())
+	row, err := lookup(ctx, a.Config, req.GetAttestation())
 	if err != nil {
 		return nil, err
 	}
@@ -114,9 +114,12 @@ type row struct {
 	facts *verifier.Facts
 }
 
-// lookup finds an attestation by log index or by digest.
-func lookup(ctx context.Context, f *follow.Follower, name string) (found row, err error) {
-	err = f.View(ctx, func(s store.Snapshot, _ *follow.Control) error {
+// lookup finds an attestation by log index or by digest. What is logged and not indexed
+// yet is not what was never there: [follow.ErrStale].
+func lookup(ctx context.Context, c Config, name string) (found row, err error) {
+	var size uint64
+	err = c.Follow.View(ctx, func(s store.Snapshot, _ *follow.Control) error {
+		size = s.Checkpoint().Size
 		rec, err := named(s, name)
 		if err != nil {
 			return err
@@ -125,6 +128,15 @@ func lookup(ctx context.Context, f *follow.Follower, name string) (found row, er
 		found.facts, err = verifier.RestoreFacts(rec.Value)
 		return err
 	})
+	if !errors.Is(err, errNotFound) {
+		return found, err
+	}
+	if index, notIndex := strconv.ParseUint(name, 10, 63); notIndex == nil && index >= size {
+		if cp, failed := c.Log.Checkpoint(ctx); failed == nil && index < cp.Size {
+			c.Follow.Nudge()
+			err = fmt.Errorf("%w: entry %d is logged, and will be there in a moment", follow.ErrStale, index)
+		}
+	}
 	return found, err
 }
 

@@ -114,7 +114,7 @@ func (s *sboms) GetSbom(ctx context.Context, req *sekishov1.GetSbomRequest) (*se
 		err error
 	)
 	if name := req.GetAttestation(); name != "" {
-		r, err = lookup(ctx, s.Follow, name)
+		r, err = lookup(ctx, s.Config, name)
 	} else {
 		r, err = newest(ctx, s.Follow, req.GetArtifact())
 	}
@@ -235,7 +235,7 @@ func (s *sboms) page(ctx context.Context, req *sekishov1.ListComponentsRequest) 
 	if from, err = pageStart(rest); err != nil {
 		return row{}, 0, err
 	}
-	r, err = lookup(ctx, s.Follow, strconv.FormatUint(at, 10))
+	r, err = lookup(ctx, s.Config, strconv.FormatUint(at, 10))
 	if err != nil {
 		return row{}, 0, err
 	}

@@ -9,6 +9,7 @@ import (
 	"google.golang.org/protobuf/types/known/emptypb"
 
 	"github.com/sekisho-dev/sekisho/internal/testhouse"
+	sekishov1 "github.com/sekisho-dev/sekisho/proto/sekisho/v1"
 )
 
 // TestUnknownMethods: a method that is not there is refused with a reason, in a few
@@ -21,5 +22,28 @@ func TestUnknownMethods(t *testing.T) {
 		if s.Code() != codes.Unimplemented || infoOf(s).GetReason() != "UNIMPLEMENTED" || len(s.Message()) > 300 {
 			t.Errorf("%.60s: %v %s %.400s", method, s.Code(), infoOf(s).GetReason(), s.Message())
 		}
+	}
+}
+
+// TestLoggedIsNotNotFound: an entry that the log has and the index does not have yet is
+// not one that was never there.
+func TestLoggedIsNotNotFound(t *testing.T) {
+	h := testhouse.New(t, testhouse.Options{Still: true, Bare: true})
+	if err := h.Follow.CatchUp(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := h.Log.Append(t.Context(), []byte("an entry that nobody has followed")); err != nil {
+		t.Fatal(err)
+	}
+	addr, _, _ := start(t, h)
+	get := func(name string) *status.Status {
+		_, err := sekishov1.NewAttestationServiceClient(dial(t, addr)).GetAttestation(as(t.Context(), adminToken), &sekishov1.GetAttestationRequest{Attestation: name})
+		return status.Convert(err)
+	}
+	if s := get("0"); infoOf(s).GetReason() != "STALE_INDEX" {
+		t.Errorf("what is logged: %v", s)
+	}
+	if s := get("1"); infoOf(s).GetReason() != "NOT_FOUND" {
+		t.Errorf("what is not: %v", s)
 	}
 }
