@@ -85,7 +85,8 @@ type Snapshot interface {
 	//
 	// It is an access path and not a scan: its cost is that of the records read.
 	// And it is one that nothing falls out of unseen: a Find from 0 that ends without an
-	// error has given all that was ever applied under the key, and nothing else.
+	// error has given all that was ever applied under the key, and nothing else. Of keys
+	// of kind Component, by which nothing is decided, a driver need not promise that.
 	Find(k Key, from uint64) iter.Seq2[Record, error]
 
 	// Indexes is Find that reads no record: it gives their log indexes alone.

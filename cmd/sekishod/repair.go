@@ -9,7 +9,6 @@ import (
 	"io/fs"
 	"log/slog"
 	"os"
-	"path"
 	"slices"
 	"strings"
 	"time"
@@ -74,7 +73,7 @@ func (r *repaired) print(w io.Writer) {
 		will = "was"
 	}
 	for _, f := range r.Files {
-		fmt.Fprintf(w, "%s %s written\n", path.Join("log", f), will)
+		fmt.Fprintf(w, "%s %s written\n", "log/"+f, will)
 	}
 	fmt.Fprintf(w, "%d entries in the log, %d files to mend, %d entries from blobs, %d dropped that were never acknowledged\n", r.LogSize, len(r.Files), r.FromBlobs, r.Dropped)
 	if !r.Written && len(r.Files) > 0 {

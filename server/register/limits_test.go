@@ -182,6 +182,19 @@ func FuzzRegisterFits(f *testing.F) {
 			}
 		}
 	}
+	boms, err := filepath.Glob(filepath.Join("..", "..", "testdata", "sbom", "*", "*.json"))
+	if err != nil {
+		f.Fatal(err)
+	}
+	for _, path := range boms {
+		raw, err := os.ReadFile(path)
+		if err != nil {
+			f.Fatal(err)
+		}
+		for _, kind := range []string{"https://cyclonedx.org/bom", "https://spdx.dev/Document"} {
+			f.Add([]byte(`{"_type":"https://in-toto.io/Statement/v1","predicateType":"` + kind + `","subject":[{"digest":{"sha256":"` + artifact.Hex() + `"}}],"predicate":` + string(raw) + `}`))
+		}
+	}
 	for _, n := range []int{1, 3000} {
 		for _, st := range long(n) {
 			f.Add([]byte(st))

@@ -111,4 +111,3 @@ func wellFormed(s Submission) error {
 	}
 	return nil
 }
-

@@ -67,6 +67,13 @@ func putKeys(tx *bbolt.Tx, recs []store.Record) error {
 	keys.FillPercent, heads.FillPercent = 0.8, 0.8 // a large record's rows come side by side, and stay
 	for len(rows) > 0 {
 		key := keyOf(rows[0])
+		if !headed(store.Kind(key[0])) {
+			if err := keys.Put(rows[0], nil); err != nil {
+				return err
+			}
+			rows = rows[1:]
+			continue
+		}
 		h, err := readHead(heads, key)
 		if err == nil && h.count == 0 {
 			err = putGroup(tx, key)

@@ -13,6 +13,7 @@
 // so that a Find is one seek and then as many steps as it has results. Rows carry a
 // checksum that covers their place, and those of keys are accounted for by their
 // head: what a disk has changed, added or lost is an error, never another answer.
+// (Components have no heads: what is lost of them a comparison with the log finds.)
 //
 // The file is synchronised on every Apply. bbolt's option not to is never used:
 // an index that is behind rebuilds what it lacks, but a torn one may answer.

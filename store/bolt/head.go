@@ -19,6 +19,11 @@ type head struct {
 	count, last, sum uint64
 }
 
+// headed reports whether keys of a kind have heads. Components have none: an SBOM has
+// tens of thousands, each on pages of its own, and nothing is decided by them. A row of
+// theirs that is gone is found by who looks every key of every record up.
+func headed(kind store.Kind) bool { return kind != store.Component }
+
 // A group is all keys of a kind whose values have the same first part. Its head
 // counts their heads as a key's counts its rows, under numbers made of their names.
 func member(key []byte) uint64 {

@@ -87,6 +87,15 @@ func (s *snapshot) Count(k store.Key) (n uint64, err error) {
 	if err := errors.Join(k.CheckFind(), s.usable()); err != nil {
 		return 0, err
 	}
+	if !headed(k.Kind) {
+		for _, err := range s.Indexes(k, 0) {
+			if err != nil {
+				return 0, err
+			}
+			n++
+		}
+		return n, nil
+	}
 	err = guard(func() error {
 		key, bucket := k.AppendTo(nil), keysBucket
 		h, err := readHead(s.tx.Bucket(headsBucket), key)
@@ -188,6 +197,9 @@ func walk[T any](s *snapshot, k store.Key, from uint64, read func(index uint64, 
 					row, value = cursor.Next()
 				}
 				if ended = row == nil || !bytes.HasPrefix(row, prefix) || bytes.Equal(row, filler); ended {
+					if !headed(k.Kind) {
+						return nil
+					}
 					h, err := readHead(s.tx.Bucket(headsBucket), key)
 					if err != nil {
 						return err

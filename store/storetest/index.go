@@ -198,6 +198,8 @@ func testValues(t *testing.T, x store.Index) {
 		mustApply(t, x, uint64(2*i), uint64(2*i)+2,
 			record(uint64(2*i), subject("s"+v), store.Key{Kind: store.Builder, Value: "sa\x00other"}), record(uint64(2*i)+1, subject("s"+v), subject("everything")))
 	}
+	end := uint64(2 * len(values))
+	mustApply(t, x, end, end+2, record(end, store.Key{Kind: store.Component, Value: "c"}), record(end+1, store.Key{Kind: store.Component, Value: "c"}))
 	view(t, x, func(s store.Snapshot) {
 		for first, want := range map[string][]string{
 			"sa": {"sa\x00", "sa\x00b", "sa\x00b\x00c", "sa\x00\xff"}, "s": {"s\x00"}, "saa": {"saa\x00"}, "sa\x01": {"sa\x01\x00"}, "sb": nil, "nothing": nil,
@@ -214,8 +216,8 @@ func testValues(t *testing.T, x store.Index) {
 			}
 		}
 		for k, want := range map[store.Key]uint64{
-			{}: uint64(2 * len(values)), subject("everything"): uint64(len(values)), subject("sa\x00b"): 2, subject("nothing"): 0,
-			{Kind: store.Signer, Value: "sa"}: 0,
+			{}: end + 2, subject("everything"): uint64(len(values)), subject("sa\x00b"): 2, subject("nothing"): 0,
+			{Kind: store.Signer, Value: "sa"}: 0, {Kind: store.Component, Value: "c"}: 2,
 		} {
 			if got, err := s.Count(k); err != nil || got != want {
 				t.Errorf("Count(%v %q) = %d, %v, want %d", k.Kind, k.Value, got, err, want)
