@@ -38,8 +38,8 @@ import (
 // Limits on what a caller may send and how long it may take.
 const (
 	maxMessage    = 24 << 20 // a 16 MiB document, in base64 on the JSON port
-	maxHeaders    = 8 << 10  // a token has 4 KiB at most
-	maxStreams    = 256      // calls at once on a connection
+	maxHeaders    = 16 << 10
+	maxStreams    = 256 // calls at once on a connection
 	maxDuration   = time.Minute
 	readHeaders   = 10 * time.Second
 	shutdownGrace = 10 * time.Second

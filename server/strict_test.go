@@ -67,7 +67,7 @@ func TestAdvisoryStrictRequests(t *testing.T) {
 		// With the service's deadline.
 		{"GET", "/v1/policy", "", http.Header{"Grpc-Timeout": {"xyz"}}, 200, ""},
 		{"GET", "/v1/policy", "", http.Header{"Grpc-Timeout": {"1n"}}, 200, ""},
-		{"GET", "/v1/policy", "", http.Header{"X-Forwarded-For": {strings.Repeat("a", 6<<10)}}, 200, ""},
+		{"GET", "/v1/policy", "", http.Header{"X-Forwarded-For": {strings.Repeat("a", 12<<10)}}, 200, ""},
 		// Under names that something can have.
 		{"GET", "/v1/attestations?builderId=" + long, "", nil, 400, "BAD_REQUEST"},
 		{"GET", "/v1/attestations?signer=" + long, "", nil, 400, "BAD_REQUEST"},
