@@ -14,6 +14,8 @@ import (
 
 	"github.com/sekisho-dev/sekisho/attest"
 	"github.com/sekisho-dev/sekisho/internal/testhouse"
+	"github.com/sekisho-dev/sekisho/policy"
+	"github.com/sekisho-dev/sekisho/server/decide"
 	"github.com/sekisho-dev/sekisho/server/follow"
 	"github.com/sekisho-dev/sekisho/server/register"
 	"github.com/sekisho-dev/sekisho/sign"
@@ -374,8 +376,18 @@ func TestSomebodyElsesRegistrationIsNotMine(t *testing.T) {
 	if _, err := h.Register.Register(t.Context(), register.Submission{Caller: bot, Envelope: b.DSSE, PublicKey: certificateKey(t, record.Certificate)}); err != nil {
 		t.Fatal(err)
 	}
-	if r := h.Bundle(t, raw); r.AlreadyRegistered {
+	r := h.Bundle(t, raw)
+	if r.AlreadyRegistered {
 		t.Error("the bundle is taken for the bare envelope that somebody registered under its certificate's key")
+	}
+	// Both have one digest, for an envelope does not say who signed it. What is cited is
+	// what counted.
+	answers, err := h.Decide.Decide(t.Context(), decide.Question{Question: policy.Question{Artifact: r.Facts.Subjects()[0].Digest, MinLevel: attest.L2}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if a := answers[0]; a.Verdict != policy.Allow || len(a.Evidence) != 1 || a.Evidence[0].LogIndex != r.Receipt.Index || a.Evidence[0].Signer == "" {
+		t.Errorf("decided %+v on %+v, want the bundle of entry %d", a.Decision, a.Evidence, r.Receipt.Index)
 	}
 }
 
