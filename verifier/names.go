@@ -248,6 +248,15 @@ func reserved(predicateType string) bool {
 	return strings.HasPrefix(predicateType, "https://sekisho.dev/") || strings.HasPrefix(predicateType, "https://slsa.dev/verification_summary/")
 }
 
+// Submits reports whether a caller may have statements signed by the service at all.
+// The default is no: [ErrNotAllowed].
+func (t *TrustRoot) Submits(caller Caller) error {
+	if len(t.submittersFor(caller)) == 0 {
+		return fmt.Errorf("%w: %s is no submitter in trust root version %d; add it under submitters", ErrNotAllowed, caller, t.Version())
+	}
+	return nil
+}
+
 // SpeaksForType reports whether a caller may have any statement of a predicate type
 // signed by the service: it is asked before the statement is read. The default is no.
 // Errors: [ErrControlStatement], [ErrNotAllowed].
@@ -255,15 +264,13 @@ func (t *TrustRoot) SpeaksForType(caller Caller, predicateType string) error {
 	if reserved(predicateType) {
 		return fmt.Errorf("%w: %.200s", ErrControlStatement, predicateType)
 	}
-	known := false
+	if err := t.Submits(caller); err != nil {
+		return err
+	}
 	for _, m := range t.submittersFor(caller) {
-		known = true
 		if slices.Contains(m.predicateTypes, predicateType) {
 			return nil
 		}
-	}
-	if !known {
-		return fmt.Errorf("%w: %s is no submitter in trust root version %d; add it under submitters", ErrNotAllowed, caller, t.Version())
 	}
 	return fmt.Errorf("%w: %s may not have %.200s signed; see submitters in the trust root", ErrNotAllowed, caller, predicateType)
 }

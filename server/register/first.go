@@ -71,10 +71,10 @@ func (r *Registrar) first(ctx context.Context, keys ...store.Key) (reg Registrat
 	return reg, found, err
 }
 
-// said are the keys that find what the signer of facts has registered of the same
+// saidBy returns the keys that find what the signer of facts has registered of the same
 // statement: by the same key or identity, or, of a signer who has several keys in the
 // trust root, by another of them.
-func said(trust *verifier.TrustRoot, facts *verifier.Facts) []store.Key {
+func saidBy(trust *verifier.TrustRoot, facts *verifier.Facts) []store.Key {
 	keys := []store.Key{follow.SignedStatement(facts)}
 	for _, id := range trust.KeyIDsOf(trust.Believe(facts).Signer) {
 		if id != facts.KeyID() {

@@ -17,21 +17,11 @@ type candidate struct {
 	statement *attest.Statement
 }
 
-// read parses the document and checks the caller's right to have it signed. What is
-// over a limit is refused here, before anything is signed or logged: whatever is in the
-// log has to be read for ever.
+// read parses the document and checks the caller's right to have it signed.
 func (r *Registrar) read(trust *verifier.TrustRoot, s Submission) ([]candidate, error) {
 	if err := wellFormed(s); err != nil {
 		return nil, err
 	}
-	cs, err := candidates(trust, s)
-	if err != nil {
-		return nil, err
-	}
-	return cs, verifier.Admissible(cs[0].statement)
-}
-
-func candidates(trust *verifier.TrustRoot, s Submission) ([]candidate, error) {
 	switch {
 	case s.Statement != nil:
 		statement, err := wanted(trust, s)
@@ -73,8 +63,15 @@ func candidates(trust *verifier.TrustRoot, s Submission) ([]candidate, error) {
 	return cs, nil
 }
 
+// MaySubmit reports whether a caller may have anything at all signed by the service,
+// under the trust root in force: it is asked before a document is read. Whether it is
+// this document, [Registrar.Register] says. The error is [verifier.ErrNotAllowed].
+func (r *Registrar) MaySubmit(caller verifier.Caller) error {
+	return r.c.Follow.Control().Trust.Submits(caller)
+}
+
 // wanted reads a statement that is to be signed. May this caller have one signed? is
-// asked before it is read.
+// asked before it is read; what is over a limit is refused before it is signed.
 func wanted(trust *verifier.TrustRoot, s Submission) (*attest.Statement, error) {
 	if t := attest.PredicateTypeOf(s.Statement); t != "" {
 		if err := trust.SpeaksForType(s.Caller, t); err != nil {
@@ -86,6 +83,9 @@ func wanted(trust *verifier.TrustRoot, s Submission) (*attest.Statement, error) 
 		return nil, err
 	}
 	if err := trust.SpeaksFor(s.Caller, statement); err != nil {
+		return nil, err
+	}
+	if err := verifier.Admissible(statement); err != nil {
 		return nil, err
 	}
 	if sbom.IsPredicateType(statement.PredicateType) { // what nobody can read must not count as an SBOM by our signature

@@ -131,60 +131,57 @@ func (r *Registrar) Register(ctx context.Context, s Submission) ([]Registration,
 // one registers one signature, once: of several callers with the same statement
 // and signer at the same moment, one does the work and all have its result.
 func (r *Registrar) one(ctx context.Context, control *follow.Control, s Submission, c candidate) (Registration, error) {
-	if c.record == nil {
-		if s.ValidateOnly {
-			return Registration{}, nil
+	var facts *verifier.Facts
+	said := []store.Key{follow.KeyStatement(attest.SHA256(c.payload), r.c.Signer.Key().ID)}
+	if c.record != nil {
+		var err error
+		if facts, err = r.verify(control, c); err != nil {
+			return Registration{}, err
 		}
-		own := follow.KeyStatement(attest.SHA256(c.payload), r.c.Signer.Key().ID)
-		return r.once(ctx, own.Value, func(ctx context.Context) (Registration, error) {
-			if first, ok, err := r.first(ctx, own); ok || err != nil {
-				return first, err
-			}
-			if err := r.withinQuota(ctx, s.Caller.String(), c.statement.Subjects); err != nil {
-				return Registration{}, err
-			}
-			if err := r.sign(ctx, &c); err != nil {
-				return Registration{}, err
-			}
-			facts, err := r.verify(control, c)
-			if err != nil {
-				return Registration{}, err
-			}
-			return r.commit(ctx, control, s, c, facts)
-		})
+		said = saidBy(control.Trust, facts)
 	}
-	facts, err := r.verify(control, c)
-	if err != nil || s.ValidateOnly {
-		return Registration{Facts: facts}, err
+	if s.ValidateOnly {
+		return Registration{Facts: facts}, nil
 	}
-	return r.once(ctx, follow.SignedStatement(facts).Value, func(ctx context.Context) (Registration, error) {
-		if first, ok, err := r.first(ctx, said(control.Trust, facts)...); ok || err != nil {
+	return r.once(ctx, said[0].Value, func(ctx context.Context) (Registration, error) {
+		if first, ok, err := r.first(ctx, said...); ok || err != nil {
 			return first, err
 		}
-		if err := r.withinQuota(ctx, s.Caller.String(), facts.Subjects()); err != nil {
+		if err := r.withinQuota(ctx, s.Caller.String(), c.statement.Subjects); err != nil {
 			return Registration{}, err
+		}
+		if c.record == nil {
+			var err error
+			if c.record, err = r.sign(ctx, c.payload); err != nil {
+				return Registration{}, err
+			}
+			if facts, err = r.verify(control, c); err != nil { // our own signature too
+				return Registration{}, err
+			}
 		}
 		return r.commit(ctx, control, s, c, facts)
 	})
 }
 
 // sign makes the record of a statement that is to be signed.
-func (r *Registrar) sign(ctx context.Context, c *candidate) error {
-	envelope, err := sign.Envelope(ctx, r.c.Signer, attest.PayloadTypeInToto, c.payload)
+func (r *Registrar) sign(ctx context.Context, statement []byte) (*attest.Record, error) {
+	envelope, err := sign.Envelope(ctx, r.c.Signer, attest.PayloadTypeInToto, statement)
 	if err != nil {
-		return fmt.Errorf("%w: signing the statement: %w", ErrUncommitted, err)
+		return nil, fmt.Errorf("%w: signing the statement: %w", ErrUncommitted, err)
 	}
 	key := r.c.Signer.Key()
-	c.record = &attest.Record{PayloadType: envelope.PayloadType, Signature: envelope.Signatures[0], KeyDetails: key.Details, PublicKey: key.SPKI}
-	return nil
+	return &attest.Record{PayloadType: envelope.PayloadType, Signature: envelope.Signatures[0], KeyDetails: key.Details, PublicKey: key.SPKI}, nil
 }
 
-// verify checks the mathematics of a candidate, and that a control statement
-// could take effect.
+// verify checks the mathematics of a candidate, that nothing of it is over a limit, and
+// that a control statement could take effect.
 func (r *Registrar) verify(control *follow.Control, c candidate) (*verifier.Facts, error) {
 	c.record.PayloadDigest, c.record.PayloadSize = attest.SHA256(c.payload), int64(len(c.payload))
 	facts, err := control.Trust.Verify(c.record, c.payload)
 	if err != nil {
+		return nil, err
+	}
+	if err := facts.Over(); err != nil {
 		return nil, err
 	}
 	if attest.IsControl(c.statement.PredicateType) {
