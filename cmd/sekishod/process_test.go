@@ -54,6 +54,42 @@ const (
 	deployerToken = "deployer-token-of-the-test"
 )
 
+// begin starts a service on a data directory, with so many files, and waits until it
+// listens. It ends with the test, if not before.
+func begin(t *testing.T, data string, files int, env []string, args ...string) *process {
+	t.Helper()
+	os.Remove(filepath.Join(data, "endpoint.json")) // it need not be there
+	p := &process{stderr: &lockedBuffer{}}
+	p.cmd = exec.Command(os.Args[0], append(args, "--data", data, "--grpc-addr", "127.0.0.1:0", "--http-addr", "127.0.0.1:0")...)
+	p.cmd.Env = append(append(os.Environ(), fmt.Sprintf("%s=%d", serveWithFiles, files)), env...)
+	p.cmd.Stderr = p.stderr
+	if err := p.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { p.end(t) })
+	for i := 0; ; i++ {
+		if raw, err := os.ReadFile(filepath.Join(data, "endpoint.json")); err == nil && json.Unmarshal(raw, &p.endpoint) == nil {
+			return p
+		}
+		if i == 1200 {
+			t.Fatalf("the service is not ready after 60 s:\n%s", p.stderr)
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+}
+
+// end has the service stop, and waits for it. It may be called again.
+func (p *process) end(t *testing.T) {
+	t.Helper()
+	if p.cmd.ProcessState != nil {
+		return
+	}
+	p.cmd.Process.Signal(syscall.SIGTERM)
+	if err := p.cmd.Wait(); err != nil {
+		t.Errorf("the service ended with %v:\n%s", err, p.stderr)
+	}
+}
+
 // launch starts a service with so many files, within a gibibyte, until the test ends.
 func launch(t *testing.T, files int) *process {
 	t.Helper()
@@ -68,29 +104,7 @@ func launch(t *testing.T, files int) *process {
 	if err := os.WriteFile(filepath.Join(dir, "config"), []byte(config), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	data := filepath.Join(dir, "data")
-	p := &process{stderr: &lockedBuffer{}}
-	p.cmd = exec.Command(os.Args[0], "--config", filepath.Join(dir, "config"), "--data", data, "--grpc-addr", "127.0.0.1:0", "--http-addr", "127.0.0.1:0")
-	p.cmd.Env = append(os.Environ(), fmt.Sprintf("%s=%d", serveWithFiles, files), "GOMEMLIMIT=1GiB", "GOMAXPROCS=2")
-	p.cmd.Stderr = p.stderr
-	if err := p.cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		p.cmd.Process.Signal(syscall.SIGTERM)
-		if err := p.cmd.Wait(); err != nil {
-			t.Errorf("the service ended with %v:\n%s", err, p.stderr)
-		}
-	})
-	for i := 0; ; i++ {
-		if raw, err := os.ReadFile(filepath.Join(data, "endpoint.json")); err == nil && json.Unmarshal(raw, &p.endpoint) == nil {
-			break
-		}
-		if i == 600 {
-			t.Fatalf("the service is not ready after 60 s:\n%s", p.stderr)
-		}
-		time.Sleep(100 * time.Millisecond)
-	}
+	p := begin(t, filepath.Join(dir, "data"), files, []string{"GOMEMLIMIT=1GiB", "GOMAXPROCS=2"}, "--config", filepath.Join(dir, "config"))
 	raw, err := os.ReadFile(p.TokenFile)
 	if err != nil {
 		t.Fatal(err)
