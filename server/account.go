@@ -19,7 +19,7 @@ func (c *conn) count(n int) error {
 		defer c.mu.Unlock()
 		return c.countStranger(due)
 	}
-	from, want := c.door.budget.growing(due)
+	from, want := c.listener.budget.growing(due)
 	if c.receiving.of(from) {
 		want -= c.receiving.size()
 	}
@@ -65,7 +65,7 @@ func (c *conn) due() int64 {
 	for c.head < len(c.waiting) && !c.pending(c.waiting[c.head]) {
 		c.waiting[c.head] = nil
 		c.head++
-		c.door.pending.Add(-1)
+		c.listener.pending.Add(-1)
 	}
 	if c.head == len(c.waiting) {
 		c.waiting, c.head = c.waiting[:0], 0
@@ -99,7 +99,7 @@ func (c *conn) countStranger(due int64) error {
 }
 
 func (c *conn) chargeStranger(due int64) (all int64) {
-	all = c.door.strangers.Add(due - c.charged)
+	all = c.listener.strangers.Add(due - c.charged)
 	c.charged = due
 	return all
 }
@@ -111,7 +111,7 @@ func (c *conn) settle() {
 		c.chargeStranger(due)
 		return
 	}
-	_, want := c.door.budget.growing(due)
+	_, want := c.listener.budget.growing(due)
 	if c.receiving.shrink(want); want == 0 {
 		c.receiving = nil
 	}
@@ -129,13 +129,13 @@ func (c *conn) enter(s *call) {
 				live = append(live, w)
 			}
 		}
-		c.door.pending.Add(int64(len(live) - (len(c.waiting) - c.head)))
+		c.listener.pending.Add(int64(len(live) - (len(c.waiting) - c.head)))
 		clear(c.waiting[len(live):])
 		c.waiting, c.head = live, 0
 	}
 	s.began = c.read
 	c.waiting = append(c.waiting, s)
-	c.door.pending.Add(1)
+	c.listener.pending.Add(1)
 }
 
 // await says that another request of a stream is waited for.

@@ -93,7 +93,7 @@ func TestBudgetSizes(t *testing.T) {
 // requests never ask, and a request that ends in whatever way gives its part back.
 func TestAccount(t *testing.T) {
 	b := newBudget(1<<30, 2)
-	d := newDoor(nil, 10, b)
+	d := newListener(nil, 10, b)
 	c, _ := comes(d, "192.0.2.1:1")
 	caller := identity.Caller{Issuer: "token:ci", Subject: "builder"}
 	opened := func() (*call, context.CancelFunc) {
@@ -155,7 +155,7 @@ func TestAccount(t *testing.T) {
 // TestShed: where there is no room for what a large method brings, its call is told so,
 // and the connection goes on; where no such method is called, the connection ends.
 func TestShed(t *testing.T) {
-	c, _ := comes(newDoor(nil, 10, newBudget(1<<30, 2)), "192.0.2.1:1")
+	c, _ := comes(newListener(nil, 10, newBudget(1<<30, 2)), "192.0.2.1:1")
 	caller := identity.Caller{Issuer: "token:ci", Subject: "builder"}
 	s := &call{Context: t.Context(), method: sekishov1.AdmissionService_EvaluateDeployment_FullMethodName, caller: caller}
 	if err := c.begin(s); err != nil {

@@ -49,7 +49,7 @@ type remote struct {
 // service through memory, and has an account of its own.
 type conn struct {
 	net.Conn
-	door     *door
+	listener *listener
 	address  *address
 	remote   *remote
 	offences *rate.Limiter
@@ -77,7 +77,7 @@ func (c *conn) Close() error {
 	err := c.Conn.Close()
 	c.mu.Lock()
 	first := !c.closed
-	c.door.pending.Add(-int64(len(c.waiting) - c.head))
+	c.listener.pending.Add(-int64(len(c.waiting) - c.head))
 	c.closed, c.waiting, c.head = true, nil, 0
 	c.settle()
 	for h := range c.owed {
@@ -86,7 +86,7 @@ func (c *conn) Close() error {
 	c.owed = nil
 	c.mu.Unlock()
 	if first {
-		c.door.left(c)
+		c.listener.left(c)
 	}
 	return err
 }
@@ -121,8 +121,8 @@ func (c *conn) begin(s *call) error {
 		c.recognise(s.caller)
 	}
 	c.due() // forgets what is whole
-	if len(c.waiting)-c.head >= maxPending && c.door.pending.Load() >= c.door.budget.pending {
-		return fmt.Errorf("%w: %d calls are under way that are not whole; send this one again in %s", errBusy, c.door.budget.pending, retryAfter)
+	if len(c.waiting)-c.head >= maxPending && c.listener.pending.Load() >= c.listener.budget.pending {
+		return fmt.Errorf("%w: %d calls are under way that are not whole; send this one again in %s", errBusy, c.listener.budget.pending, retryAfter)
 	}
 	if s.caller.Subject == "" || lasts(s.method) {
 		if err := c.beginCounted(s); err != nil {
@@ -144,13 +144,13 @@ func (c *conn) recognise(caller identity.Caller) {
 // beginCounted counts a call for which nobody was authenticated, or which lasts, until
 // it ends.
 func (c *conn) beginCounted(s *call) error {
-	last, lasting := 0, &c.door.lasting
+	last, lasting := 0, &c.listener.lasting
 	if lasts(s.method) {
 		last = 1
 	}
 	stranger := 0
 	if s.caller.Subject == "" {
-		stranger, lasting = 1, &c.door.lastingStrangers
+		stranger, lasting = 1, &c.listener.lastingStrangers
 	}
 	switch {
 	case c.known == "" && c.busy >= maxStrangers:
@@ -162,22 +162,22 @@ func (c *conn) beginCounted(s *call) error {
 	}
 	c.busy += stranger
 	c.lasting += last
-	c.since = c.door.now()
+	c.since = c.listener.now()
 	lasting.Add(int64(last))
 	var place *list.Element
 	if last == 0 {
-		place = c.door.host(s)
+		place = c.listener.host(s)
 	}
 	context.AfterFunc(s, func() {
 		c.mu.Lock()
 		c.busy -= stranger
 		c.lasting -= last
 		lasting.Add(-int64(last))
-		c.since = c.door.now()
+		c.since = c.listener.now()
 		c.settle()
 		c.mu.Unlock()
 		if place != nil {
-			c.door.farewell(place)
+			c.listener.farewell(place)
 		}
 		if s.state.Load() == arriving {
 			c.offend(1) // it was opened, and taken back

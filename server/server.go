@@ -203,7 +203,7 @@ func (s *Server) Serve(ctx context.Context, grpcListener, httpListener net.Liste
 
 // guard puts the limits of connections before a listener, until the service stops.
 func (s *Server) guard(l net.Listener) net.Listener {
-	d := newDoor(l, s.c.Connections, s.budget)
+	d := newListener(l, s.c.Connections, s.budget)
 	d.ended = func(why string) { s.metrics.ended.WithLabelValues(why).Inc() }
 	go d.watch(s.stopping)
 	return d

@@ -35,15 +35,15 @@ const (
 	offencesAddress   = 4 // times as many, for many share an address
 )
 
-// A door is a listener that lets in as many as there is room for. A connection over
-// that is closed at once, so that whoever asks is told and nobody waits; but one that
-// is idle and has shown no token makes room first.
-type door struct {
+// A listener is one of the network's that lets in as many as there is room for. A
+// connection over that is closed at once, so that whoever asks is told and nobody
+// waits; but one that is idle and has shown no token makes room first.
+type listener struct {
 	net.Listener
 	most, perAddress int
 	budget           *budget
 	now              func() time.Time
-	ended            func(why string) // is told of each connection that the door ends
+	ended            func(why string) // is told of each connection that the listener ends
 
 	strangers        atomic.Int64 // bytes of requests that are not whole, of connections without a token
 	pending          atomic.Int64 // calls that are not whole, and some that are
@@ -66,8 +66,8 @@ type address struct {
 	offences *rate.Limiter
 }
 
-func newDoor(l net.Listener, connections int, b *budget) *door {
-	return &door{
+func newListener(l net.Listener, connections int, b *budget) *listener {
+	return &listener{
 		Listener: l, most: connections, perAddress: max(connections/2, 1), budget: b, ended: func(string) {},
 		now:    time.Now, //nolint:forbidigo // since when a connection is idle: nothing that is kept
 		guests: list.New(), conns: list.New(), places: map[*conn]*list.Element{}, addresses: map[netip.Prefix]*address{},
@@ -75,7 +75,7 @@ func newDoor(l net.Listener, connections int, b *budget) *door {
 }
 
 // Accept returns the next connection there is room for.
-func (d *door) Accept() (net.Conn, error) {
+func (d *listener) Accept() (net.Conn, error) {
 	for {
 		raw, err := d.Listener.Accept()
 		if err != nil {
@@ -90,8 +90,8 @@ func (d *door) Accept() (net.Conn, error) {
 }
 
 // enter finds room for a connection, or returns nil.
-func (d *door) enter(raw net.Conn) *conn {
-	c := &conn{Conn: raw, door: d, offences: newOffences(1), since: d.now()}
+func (d *listener) enter(raw net.Conn) *conn {
+	c := &conn{Conn: raw, listener: d, offences: newOffences(1), since: d.now()}
 	c.remote = &remote{raw.RemoteAddr(), c}
 	from := prefix(raw.RemoteAddr())
 	d.mu.Lock()
@@ -124,7 +124,7 @@ func (d *door) enter(raw net.Conn) *conn {
 }
 
 // idlest is the oldest connection that may make room.
-func (d *door) idlest(among func(*conn) bool) *conn {
+func (d *listener) idlest(among func(*conn) bool) *conn {
 	for e := d.conns.Front(); e != nil; e = e.Next() {
 		if c := e.Value.(*conn); among(c) && c.expendable() {
 			return c
@@ -133,12 +133,12 @@ func (d *door) idlest(among func(*conn) bool) *conn {
 	return nil
 }
 
-func (d *door) add(c *conn) {
+func (d *listener) add(c *conn) {
 	d.places[c] = d.conns.PushBack(c)
 	c.address.conns++
 }
 
-func (d *door) remove(c *conn) {
+func (d *listener) remove(c *conn) {
 	if e, ok := d.places[c]; ok {
 		d.conns.Remove(e)
 		delete(d.places, c)
@@ -147,7 +147,7 @@ func (d *door) remove(c *conn) {
 }
 
 // left forgets a connection that is closed.
-func (d *door) left(c *conn) {
+func (d *listener) left(c *conn) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.remove(c)
@@ -156,7 +156,7 @@ func (d *door) left(c *conn) {
 // host takes in a stranger's call. What strangers may ask is answered at once; where
 // there are too many of their calls, the oldest ends, which is one that does not become
 // whole.
-func (d *door) host(s *call) *list.Element {
+func (d *listener) host(s *call) *list.Element {
 	d.guestsMu.Lock()
 	defer d.guestsMu.Unlock()
 	if d.guests.Len() >= maxStrangersInAll {
@@ -168,7 +168,7 @@ func (d *door) host(s *call) *list.Element {
 }
 
 // farewell forgets a stranger's call that has ended.
-func (d *door) farewell(place *list.Element) {
+func (d *listener) farewell(place *list.Element) {
 	d.guestsMu.Lock()
 	defer d.guestsMu.Unlock()
 	d.guests.Remove(place) // which does nothing for one that was removed
@@ -177,7 +177,7 @@ func (d *door) farewell(place *list.Element) {
 // watch ends connections on which nobody shows a token, gives back what ended calls
 // held, and forgets addresses that nothing is to be remembered of, until the context
 // is done.
-func (d *door) watch(ctx context.Context) {
+func (d *listener) watch(ctx context.Context) {
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
 	for {
@@ -192,7 +192,7 @@ func (d *door) watch(ctx context.Context) {
 	}
 }
 
-func (d *door) sweep() (ended []*conn) {
+func (d *listener) sweep() (ended []*conn) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for e := d.conns.Front(); e != nil; e = e.Next() {
@@ -218,7 +218,7 @@ func (d *door) sweep() (ended []*conn) {
 func (c *conn) idleFor(d time.Duration) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.known == "" && c.busy == 0 && c.door.now().Sub(c.since) >= d
+	return c.known == "" && c.busy == 0 && c.listener.now().Sub(c.since) >= d
 }
 
 // expendable reports whether a connection may make room for another: nobody has shown
@@ -227,7 +227,7 @@ func (c *conn) idleFor(d time.Duration) bool {
 func (c *conn) expendable() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.known == "" && (c.busy == c.lasting || c.door.now().Sub(c.since) > strangersSlow)
+	return c.known == "" && (c.busy == c.lasting || c.listener.now().Sub(c.since) > strangersSlow)
 }
 
 // offend counts what was opened in vain; where it is too much, the connection ends.
@@ -236,7 +236,7 @@ func (c *conn) offend(n int) {
 	if c == nil || n == 0 {
 		return
 	}
-	now := c.door.now()
+	now := c.listener.now()
 	if !c.offences.AllowN(now, n) || !c.address.offences.AllowN(now, n) {
 		c.end("offences")
 	}
@@ -245,7 +245,7 @@ func (c *conn) offend(n int) {
 // end closes a connection, and has it counted why.
 func (c *conn) end(why string) {
 	c.Close() //nolint:errcheck // whatever it says, it is ended
-	c.door.ended(why)
+	c.listener.ended(why)
 }
 
 func newOffences(times int) *rate.Limiter {
@@ -275,8 +275,8 @@ func prefix(a net.Addr) netip.Prefix {
 	return from
 }
 
-// guarded is the connection under one that net/http knows, or nil.
-func guarded(c net.Conn) *conn {
+// connUnder is the connection under one that net/http knows, or nil.
+func connUnder(c net.Conn) *conn {
 	if t, ok := c.(*tls.Conn); ok {
 		c = t.NetConn()
 	}
@@ -286,13 +286,13 @@ func guarded(c net.Conn) *conn {
 
 // httpState follows what net/http says of a connection.
 func httpState(nc net.Conn, state http.ConnState) {
-	c := guarded(nc)
+	c := connUnder(nc)
 	if c == nil {
 		return
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.since = c.door.now()
+	c.since = c.listener.now()
 	switch state {
 	case http.StateActive:
 		c.busy = 1

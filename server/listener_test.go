@@ -29,8 +29,8 @@ type pipes struct {
 func (p pipes) RemoteAddr() net.Addr { return p.from }
 func (p pipes) Close() error         { p.gone.Store(true); return nil }
 
-// comes has a connection come to a door; nil if there is no room.
-func comes(d *door, from string) (*conn, *atomic.Bool) {
+// comes has a connection come to a listener; nil if there is no room.
+func comes(d *listener, from string) (*conn, *atomic.Bool) {
 	gone := &atomic.Bool{}
 	addr, err := net.ResolveTCPAddr("tcp", from)
 	if err != nil {
@@ -39,11 +39,11 @@ func comes(d *door, from string) (*conn, *atomic.Bool) {
 	return d.enter(pipes{from: addr, gone: gone}), gone
 }
 
-// TestDoor: a port has so many connections, and half of them for one address; one that
+// TestListener: a port has so many connections, and half of them for one address; one that
 // is idle and has shown no token makes room for the next, and one that has does not.
-func TestDoor(t *testing.T) {
+func TestListener(t *testing.T) {
 	now := time.Unix(1e9, 0)
-	d := newDoor(nil, 8, newBudget(1<<30, 2))
+	d := newListener(nil, 8, newBudget(1<<30, 2))
 	d.now = func() time.Time { return now }
 	caller := identity.Caller{Issuer: "token:x", Subject: "x"}
 
@@ -81,7 +81,7 @@ func TestDoor(t *testing.T) {
 	}
 
 	// One subscriber of IPv6 has as many addresses as he likes.
-	d = newDoor(nil, 8, newBudget(1<<30, 2))
+	d = newListener(nil, 8, newBudget(1<<30, 2))
 	for i := range 4 {
 		c, _ := comes(d, fmt.Sprintf("[2001:db8::%x]:1000", i+1))
 		c.recognise(caller)
@@ -95,7 +95,7 @@ func TestDoor(t *testing.T) {
 // for a while, whatever it sent; one that is known does not.
 func TestIdleStrangers(t *testing.T) {
 	now := time.Unix(1e9, 0)
-	d := newDoor(nil, 8, newBudget(1<<30, 2))
+	d := newListener(nil, 8, newBudget(1<<30, 2))
 	d.now = func() time.Time { return now }
 	stranger, _ := comes(d, "192.0.2.1:1")
 	known, _ := comes(d, "192.0.2.2:1")
@@ -116,7 +116,7 @@ func TestIdleStrangers(t *testing.T) {
 // to remember of them.
 func TestForgottenAddresses(t *testing.T) {
 	now := time.Unix(1e9, 0)
-	d := newDoor(nil, 8, newBudget(1<<30, 2))
+	d := newListener(nil, 8, newBudget(1<<30, 2))
 	d.now = func() time.Time { return now }
 	for i := range 100 {
 		c, _ := comes(d, fmt.Sprintf("192.0.2.%d:1", i))
@@ -131,7 +131,7 @@ func TestForgottenAddresses(t *testing.T) {
 // TestStrangersInAll: all connections without a token together have so much under way,
 // and it is given back when they end.
 func TestStrangersInAll(t *testing.T) {
-	d := newDoor(nil, 1000, newBudget(1<<30, 2))
+	d := newListener(nil, 1000, newBudget(1<<30, 2))
 	var open []*conn
 	ended := 0
 	for i := range 100 {

@@ -17,7 +17,7 @@ import (
 
 // withConn lets a request find the connection that it came over.
 func withConn(ctx context.Context, c net.Conn) context.Context {
-	return context.WithValue(ctx, connKey, guarded(c))
+	return context.WithValue(ctx, connKey, connUnder(c))
 }
 
 // admitting does for the JSON port what the tap does for gRPC: who is calling, and
@@ -83,7 +83,7 @@ func leave(w http.ResponseWriter, r *http.Request) {
 	}
 	w.Header().Set("Connection", "close")
 	if conn, _ := r.Context().Value(connKey).(*conn); conn != nil {
-		http.NewResponseController(w).SetReadDeadline(conn.door.now().Add(time.Second)) //nolint:errcheck // it is a courtesy
+		http.NewResponseController(w).SetReadDeadline(conn.listener.now().Add(time.Second)) //nolint:errcheck // it is a courtesy
 	}
 }
 
