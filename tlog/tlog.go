@@ -55,6 +55,12 @@ var (
 	ErrKey = errors.New("malformed log key")
 )
 
+// Damaged reports whether an error is of what a log is, and not of reading it: waiting
+// does not mend it, and nothing is to be answered or signed on top of it.
+func Damaged(err error) bool {
+	return errors.Is(err, ErrCorrupt) || errors.Is(err, ErrInconsistent) || errors.Is(err, ErrCheckpoint)
+}
+
 // An Appender writes a log.
 type Appender interface {
 	// Append writes one entry of at most MaxEntry bytes and returns once a

@@ -319,6 +319,7 @@ Flags (each also in the environment, as shown):
   --http-addr ADDR      JSON and tiles (127.0.0.1:7080)     SEKISHOD_HTTP_ADDR
   --plaintext           allow plain text on an address      SEKISHOD_PLAINTEXT
                         that is not loopback
+  --write               repair: write what can be made again
   -o text|json          output of fsck, reindex and repair
   --version             print the version
 

@@ -38,7 +38,7 @@ func (f *Follower) Ready(size uint64) error {
 
 func (f *Follower) ready(p *Progress, size uint64) error {
 	switch {
-	case final(p.Failure):
+	case errors.Is(p.Failure, ErrDamaged), errors.Is(p.Failure, ErrRollback), tlog.Damaged(p.Failure): // waiting mends none of it
 		return p.Failure
 	case p.Size < size:
 		return p.stale("it holds %d entries, and %d are asked for", p.Size, size)
@@ -48,17 +48,6 @@ func (f *Follower) ready(p *Progress, size uint64) error {
 		return p.stale("last known to be current at %s, more than %s ago", p.Fresh.UTC().Format(time.RFC3339), f.c.MaxStaleness)
 	}
 	return nil
-}
-
-// final reports whether a failure is not of the kind that waiting mends: whatever the
-// index holds, the log or its records are not what they were.
-func final(failure error) bool {
-	for _, of := range []error{ErrDamaged, ErrRollback, tlog.ErrCorrupt, tlog.ErrInconsistent, tlog.ErrCheckpoint} {
-		if errors.Is(failure, of) {
-			return true
-		}
-	}
-	return false
 }
 
 // stale is an ErrStale that says what holds the index up, if anything does.

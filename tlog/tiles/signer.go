@@ -2,7 +2,6 @@ package tiles
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"sync"
 	"sync/atomic"
@@ -78,7 +77,7 @@ func (s *signer) Sign(text []byte) ([]byte, error) {
 	tree, err := s.prove(next)
 	if err != nil {
 		err = fmt.Errorf("signing a checkpoint of %d entries: %w", next.Size, err)
-		if damage(err) {
+		if tlog.Damaged(err) {
 			s.refuse(err)
 		}
 		return nil, err
@@ -103,7 +102,7 @@ func (s *signer) prove(next attest.Checkpoint) (*compact.Range, error) {
 		return nil, fmt.Errorf("%w: the tree had %d entries: %s was deleted or set back", tlog.ErrInconsistent, from, stateFile)
 	}
 	tree, err := s.extend(next, false)
-	if damage(err) { // an entry that failed, and one that is yet to be told of, may have one index
+	if tlog.Damaged(err) { // an entry that failed, and one that is yet to be told of, may have one index
 		tree, err = s.extend(next, true)
 	}
 	if err != nil {
@@ -162,11 +161,6 @@ func (s *signer) remember(text []byte) ([]byte, error) {
 		return nil, fmt.Errorf("remembering a checkpoint before it is published: %w", err)
 	}
 	return signed, nil
-}
-
-// damage reports whether an error is of what the log is, rather than of reading it.
-func damage(err error) bool {
-	return errors.Is(err, tlog.ErrCorrupt) || errors.Is(err, tlog.ErrInconsistent) || errors.Is(err, tlog.ErrCheckpoint)
 }
 
 // refuse has everybody who waits for a checkpoint told why there is none.
