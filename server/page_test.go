@@ -128,6 +128,55 @@ func TestPagesAreCutAtBytes(t *testing.T) {
 	}
 }
 
+// TestSBOMPagesAreCutAtBytes: so can those of components and of dependents.
+func TestSBOMPagesAreCutAtBytes(t *testing.T) {
+	h := testhouse.New(t, testhouse.Options{})
+	const boms = 40
+	for i := range boms {
+		var subjects, components strings.Builder
+		for n := range 1024 {
+			fmt.Fprintf(&subjects, `,{"name":"%s","digest":{"sha256":"%064x","sha512":"%0128x"}}`, strings.Repeat("n", 60), 1024*i+n, n)
+			if i == 0 {
+				fmt.Fprintf(&components, `,{"type":"library","name":"%s","version":"%d"}`, strings.Repeat("c", 8000), n)
+			}
+		}
+		h.Statement(t, fmt.Appendf(nil, `{"_type":%q,"subject":[%s],"predicateType":"https://cyclonedx.org/bom","predicate":{"bomFormat":"CycloneDX","specVersion":"1.6","version":1,`+
+			`"components":[{"type":"library","name":"left-pad","version":"%d","purl":"pkg:npm/left-pad@1.3.0"}%s]}}`, attest.StatementV1, subjects.String()[1:], i, components.String()))
+	}
+	addr, _, _ := start(t, h)
+	conn, ctx := sekishov1.NewSbomServiceClient(dial(t, addr)), as(t.Context(), adminToken)
+	all := func(page func(token string) (n, size int, next string)) (total, pages int) {
+		for token := ""; pages == 0 || token != ""; pages++ {
+			n, size, next := page(token)
+			if size > pageBytes+(512<<10) { // and the attestation, or the dependents of one SBOM
+				t.Errorf("a page of %d bytes", size)
+			}
+			total, token = total+n, next
+		}
+		return total, pages
+	}
+	total, pages := all(func(token string) (int, int, string) {
+		resp, err := conn.ListComponents(ctx, &sekishov1.ListComponentsRequest{Artifact: "sha256:" + fmt.Sprintf("%064x", 5), PageSize: 10000, PageToken: token})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(resp.GetComponents()), proto.Size(resp), resp.GetNextPageToken()
+	})
+	if total != 1025 || pages < 3 {
+		t.Errorf("%d components on %d pages", total, pages)
+	}
+	total, pages = all(func(token string) (int, int, string) {
+		resp, err := conn.ListDependents(ctx, &sekishov1.ListDependentsRequest{Purl: "pkg:npm/left-pad", PageSize: 1000, PageToken: token})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(resp.GetDependents()), proto.Size(resp), resp.GetNextPageToken()
+	})
+	if total != 1024*boms || pages < 3 {
+		t.Errorf("%d dependents on %d pages", total, pages)
+	}
+}
+
 // TestExplainPages: pages of any size hold everything once, and a token that is none of
 // ours is refused.
 func TestExplainPages(t *testing.T) {

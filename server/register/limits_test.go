@@ -329,7 +329,13 @@ func TestQuota(t *testing.T) {
 	if err := handIn(t, h, k, about(attest.SHA256([]byte("other")), 3)); err != nil {
 		t.Errorf("about another artifact: %v", err)
 	}
-	h.Statement(t, about(artifact, 3)) // by another caller
+	for n := range 3 { // by another caller, who has them signed
+		h.Statement(t, about(artifact, 3+n))
+	}
+	_, err := h.Register.Register(t.Context(), register.Submission{Caller: testhouse.Admin, Statement: about(artifact, 6)})
+	if !errors.Is(err, register.ErrQuota) {
+		t.Errorf("a listed submitter: %v, want ErrQuota", err)
+	}
 }
 
 // TestFirstIsFoundByItsSigner: the registrations of others of one statement cost whoever
@@ -398,4 +404,26 @@ func certificateKey(t *testing.T, der []byte) crypto.PublicKey {
 		t.Fatal(err)
 	}
 	return c.PublicKey
+}
+
+// TestMayIsAskedFirst: whether this caller may have a statement of a type signed is
+// asked before the statement is read, so that one that cannot be read says the same.
+func TestMayIsAskedFirst(t *testing.T) {
+	h := testhouse.New(t, testhouse.Options{})
+	for name, c := range map[string]struct {
+		caller    verifier.Caller
+		statement string
+		want      error
+	}{
+		"no submitter":          {bot, `{"predicateType":"https://slsa.dev/provenance/v1","predicate":{,`, verifier.ErrNotAllowed},
+		"of another type":       {testhouse.Admin, `{"predicateType":"https://example.com/x","predicate":{,`, verifier.ErrNotAllowed},
+		"a control statement":   {testhouse.Admin, `{"predicateType":"HTTPS://sekisho.dev/policy/v1","predicate":{,`, verifier.ErrControlStatement},
+		"who may":               {testhouse.Admin, `{"predicateType":"https://slsa.dev/provenance/v1","predicate":{,`, attest.ErrMalformed},
+		"a type behind nothing": {testhouse.Admin, `{"predicate":{,`, attest.ErrMalformed},
+	} {
+		_, err := h.Register.Register(t.Context(), register.Submission{Caller: c.caller, Statement: []byte(c.statement)})
+		if !errors.Is(err, c.want) {
+			t.Errorf("%s: %v, want %v", name, err, c.want)
+		}
+	}
 }
