@@ -226,12 +226,7 @@ func TestRepairIsNotLiedTo(t *testing.T) {
 
 // What is written and not published is kept where the source knows it.
 func TestRepairKeepsUnpublished(t *testing.T) {
-	cfg, l, all := running(t, 4)
-	old, _ := published(t, cfg)
-	all = append(all, appendAll(t, l, 3)...)
-	if err := l.Close(); err != nil {
-		t.Fatal(err)
-	}
+	cfg, old, all := outgrown(t, 4, 3)
 	write(t, filepath.Join(cfg.Dir, "checkpoint"), old.Note)
 	write(t, cfg.Dir+".checkpoint", old.Note)
 	flip(t, filepath.Join(cfg.Dir, "tile", "entries", "000.p", "7"))
@@ -243,12 +238,7 @@ func TestRepairKeepsUnpublished(t *testing.T) {
 // The published tree is made whole too where more is written by now: its readers have
 // got no further.
 func TestRepairPublishedTree(t *testing.T) {
-	cfg, l, all := running(t, 4)
-	old, _ := published(t, cfg)
-	all = append(all, appendAll(t, l, 3)...)
-	if err := l.Close(); err != nil {
-		t.Fatal(err)
-	}
+	cfg, old, all := outgrown(t, 4, 3)
 	write(t, filepath.Join(cfg.Dir, "checkpoint"), old.Note)
 	flip(t, filepath.Join(cfg.Dir, "tile", "entries", "000.p", "4"))
 	if err := os.Remove(filepath.Join(cfg.Dir, "tile", "0", "000.p", "4")); err != nil {

@@ -31,6 +31,19 @@ func running(t *testing.T, n int) (tiles.Config, *tiles.Log, []acknowledged) {
 	return cfg, l, appendAll(t, l, n)
 }
 
+// outgrown is a stopped log of n+more entries, with the checkpoint over its first n:
+// written back, that is what a crash before the next one leaves.
+func outgrown(t *testing.T, n, more int) (tiles.Config, attest.Checkpoint, []acknowledged) {
+	t.Helper()
+	cfg, l, all := running(t, n)
+	old, _ := published(t, cfg)
+	all = append(all, appendAll(t, l, more)...)
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return cfg, old, all
+}
+
 // appendAll appends n entries at once, which must be acknowledged.
 func appendAll(t *testing.T, l *tiles.Log, n int) []acknowledged {
 	t.Helper()
@@ -244,12 +257,7 @@ func TestForkDoesNotOpen(t *testing.T) {
 // What a crash leaves behind, at each step of signing a checkpoint: the next start
 // extends it, and remembers it.
 func TestCrashWhileSigning(t *testing.T) {
-	cfg, l, all := running(t, 4)
-	old, _ := published(t, cfg)
-	all = append(all, appendAll(t, l, 5)...)
-	if err := l.Close(); err != nil {
-		t.Fatal(err)
-	}
+	cfg, old, all := outgrown(t, 4, 5)
 	current, _ := published(t, cfg)
 	for _, c := range []struct {
 		name                  string
@@ -313,12 +321,7 @@ func TestNotRememberedNotPublished(t *testing.T) {
 
 // What is written and not published is asked for before it is signed.
 func TestUnpublishedIsAskedFor(t *testing.T) {
-	cfg, l, _ := running(t, 4)
-	old, _ := published(t, cfg)
-	appendAll(t, l, 3)
-	if err := l.Close(); err != nil {
-		t.Fatal(err)
-	}
+	cfg, old, _ := outgrown(t, 4, 3)
 	write(t, filepath.Join(cfg.Dir, "checkpoint"), old.Note)
 	write(t, cfg.Dir+".checkpoint", old.Note)
 	unknown, asked := errors.New("nobody knows it"), 0
